@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SHA-1 by OpenSSL's EVP, CRC-32 by zlib. The algorithm is fetched once for each running digest,
+ * because a fetch takes a lock.
+ */
+#include "digest/digest.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+struct sha1 {
+	EVP_MD *algorithm;
+	EVP_MD_CTX *running;
+};
+
+struct sha1 *sha1_new(void)
+{
+	struct sha1 *sha1 = calloc(1, sizeof(*sha1));
+
+	if (!sha1)
+		return NULL;
+	sha1->algorithm = EVP_MD_fetch(NULL, "SHA1", NULL);
+	sha1->running = EVP_MD_CTX_new();
+	if (!sha1->algorithm || !sha1->running) {
+		sha1_free(sha1);
+		return NULL;
+	}
+	return sha1;
+}
+
+void sha1_free(struct sha1 *sha1)
+{
+	if (!sha1)
+		return;
+	EVP_MD_CTX_free(sha1->running);
+	EVP_MD_free(sha1->algorithm);
+	free(sha1);
+}
+
+int sha1_begin(struct sha1 *sha1)
+{
+	return EVP_DigestInit_ex2(sha1->running, sha1->algorithm, NULL) == 1 ? 0 : -EIO;
+}
+
+int sha1_update(struct sha1 *sha1, const void *data, size_t len)
+{
+	return EVP_DigestUpdate(sha1->running, data, len) == 1 ? 0 : -EIO;
+}
+
+int sha1_end(struct sha1 *sha1, uint8_t ret_digest[SHA1_LEN])
+{
+	unsigned len = 0;
+
+	if (EVP_DigestFinal_ex(sha1->running, ret_digest, &len) != 1 || len != SHA1_LEN)
+		return -EIO;
+	return 0;
+}
+
+uint32_t crc32_of(struct span bytes)
+{
+	return (uint32_t)crc32_z(0, bytes.data, bytes.len);
+}

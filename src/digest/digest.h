@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Digests, one of the three seams of the program: what stands behind each is chosen in digest.c
+ * and nowhere else. Thread-safe as long as a running digest stays with one thread.
+ */
+#ifndef DIGEST_DIGEST_H
+#define DIGEST_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/span.h"
+
+#define SHA1_LEN 20 /* bytes */
+
+/* A running SHA-1, reusable: begin, update..., end. */
+struct sha1;
+
+/* NULL when memory or the algorithm is not to be had. Release with sha1_free. */
+struct sha1 *sha1_new(void) must_check;
+void sha1_free(struct sha1 *sha1);
+
+/* -EIO when the library refuses; the digest must then not be used. */
+int sha1_begin(struct sha1 *sha1) must_check;
+int sha1_update(struct sha1 *sha1, const void *data, size_t len) must_check;
+int sha1_end(struct sha1 *sha1, uint8_t ret_digest[SHA1_LEN]) must_check;
+
+/* CRC-32 as in zlib and IEEE 802.3 ("123456789" gives cbf43926): every CRC that Cyrus stores. */
+uint32_t crc32_of(struct span bytes);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A byte source: where bytes come from, one of the three seams of the program. A parser reads the
+ * same from a file, a buffer or, later, a device or an overlay. Sources are read-only by
+ * construction: there is no write operation.
+ *
+ * A source may be read from several threads at once unless its maker says otherwise.
+ */
+#ifndef IO_SOURCE_H
+#define IO_SOURCE_H
+
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/span.h"
+
+struct source;
+
+struct source_ops {
+	/* Reads up to `len` bytes at `off`; *ret_n is 0 only at the end. Negative errno. */
+	int (*read)(struct source *src, uint64_t off, void *buf, uint64_t len, uint64_t *ret_n);
+	/* The size now, in bytes. Negative errno. */
+	int (*size)(struct source *src, uint64_t *ret_size);
+	void (*close)(struct source *src);
+};
+
+struct source {
+	const struct source_ops *ops; /* NULL: closed */
+	int fd;			      /* file sources: owned */
+	struct span bytes;	      /* memory sources: borrowed */
+};
+
+#define SOURCE_NULL ((struct source){ NULL, -1, { NULL, 0 } })
+
+/*
+ * Opens `path` relative to `dirfd` (or AT_FDCWD), O_RDONLY, without following a last component that
+ * is a symbolic link and without blocking on a FIFO. -ELOOP for a link, -EINVAL for anything that
+ * is not a regular file, else the errno of open. Release with source_close.
+ */
+int source_open_file(struct source *src, int dirfd, const char *path) must_check;
+
+/* A source over borrowed bytes, which must outlive it. */
+void source_init_memory(struct source *src, struct span bytes);
+
+/* May be called twice, and on SOURCE_NULL. */
+void source_close(struct source *src);
+
+/*
+ * Reads exactly [off, off + len). -ENODATA when the source ends before, else the errno of the
+ * read. Short reads are resumed.
+ */
+int source_read_exact(struct source *src, uint64_t off, void *buf, uint64_t len) must_check;
+
+/* Reads up to `len` bytes at `off`, fewer only at the end. */
+int source_read(struct source *src, uint64_t off, void *buf, uint64_t len,
+		uint64_t *ret_n) must_check;
+
+int source_size(struct source *src, uint64_t *ret_size) must_check;
+
+#endif
