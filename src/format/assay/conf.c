@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inih splits the lines; this file knows the sections and keys. Everything is checked while it is
+ * read, and what needs the whole picture (one master a store, a host for every copy) at the end.
+ */
+#include "format/assay/conf.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+#define MAX_COPIES 4096
+
+const char *role_name(enum role role)
+{
+	static const char *const names[ROLE_COUNT_] = {
+		[ROLE_UNKNOWN] = "unknown",
+		[ROLE_MASTER] = "master",
+		[ROLE_REPLICA] = "replica",
+	};
+
+	return role < ROLE_COUNT_ ? names[role] : NULL;
+}
+
+struct reading {
+	struct conf *conf;
+	const char *file;
+	const struct log *log;
+	const char *why; /* why the line was refused; NULL: inih could not split it */
+	char text[256];	 /* section and key, for the message */
+};
+
+static void copy_fini(struct copy *copy)
+{
+	free(copy->store);
+	free(copy->host);
+	free(copy->imapd_conf);
+	free(copy->peers);
+	free(copy->channel);
+}
+
+void conf_init(struct conf *conf)
+{
+	*conf = (struct conf){
+		.policy = {
+			.max_lag_ns = 5 * 60 * NS_PER_S,
+			.max_scan_age_ns = 36 * 3600 * NS_PER_S,
+			.gate_deadline_ns = 10 * NS_PER_S,
+			.gate_patience_ns = 3 * NS_PER_S,
+			.settle_ns = 2 * NS_PER_S,
+			.readers = 8,
+		},
+	};
+}
+
+void conf_fini(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->nr_copies; i++)
+		copy_fini(&conf->copies[i]);
+	free(conf->copies);
+	free(conf->host);
+	conf_init(conf);
+}
+
+/* Sets a string that may be given once. Returns why not, or NULL. */
+static const char *set_string(char **field, const char *value)
+{
+	if (*field)
+		return "is given twice";
+	if (!*value)
+		return "is empty";
+	*field = strdup(value);
+	return *field ? NULL : "does not fit into memory";
+}
+
+static bool is_plain_name(const char *name)
+{
+	if (!*name)
+		return false;
+	for (; *name; name++)
+		if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+		      (*name >= '0' && *name <= '9') || strchr("._-", *name)))
+			return false;
+	return true;
+}
+
+/* The copy that a section "store NAME" or "store NAME@HOST" stands for; made when new. */
+static struct copy *section_copy(struct conf *conf, const char *title, const char **ret_why)
+{
+	char name[256];
+
+	if (snprintf(name, sizeof(name), "%s", title) >= (int)sizeof(name)) {
+		*ret_why = "has too long a name";
+		return NULL;
+	}
+	char *host = strchr(name, '@');
+	if (host)
+		*host++ = '\0';
+	if (!is_plain_name(name) || (host && !is_plain_name(host))) {
+		*ret_why = "has a name with other characters than letters, digits, '.', '_', '-'";
+		return NULL;
+	}
+	for (size_t i = 0; i < conf->nr_copies; i++) {
+		struct copy *copy = &conf->copies[i];
+		bool same_host = host ? copy->host && strcmp(copy->host, host) == 0 : !copy->host;
+		if (same_host && strcmp(copy->store, name) == 0)
+			return copy;
+	}
+	*ret_why = "does not fit into memory";
+	if (conf->nr_copies >= MAX_COPIES)
+		return NULL;
+	struct copy *copies = realloc(conf->copies, (conf->nr_copies + 1) * sizeof(*copies));
+	if (!copies)
+		return NULL;
+	conf->copies = copies;
+	struct copy *copy = &copies[conf->nr_copies];
+	*copy = (struct copy){ .store = strdup(name), .host = host ? strdup(host) : NULL };
+	if (!copy->store || (host && !copy->host)) {
+		copy_fini(copy);
+		return NULL;
+	}
+	conf->nr_copies++;
+	return copy;
+}
+
+static const char *set_store_key(struct conf *conf, const char *title, const char *key,
+				 const char *value)
+{
+	const char *why = NULL;
+	struct copy *copy = section_copy(conf, title, &why);
+
+	if (!copy)
+		return why;
+	if (strcmp(key, "imapd_conf") == 0)
+		return *value == '/' ? set_string(&copy->imapd_conf, value)
+				     : "is not an absolute path";
+	if (strcmp(key, "peers") == 0)
+		return set_string(&copy->peers, value);
+	if (strcmp(key, "channel") == 0)
+		return is_plain_name(value) ? set_string(&copy->channel, value)
+					    : "is not the name of a channel";
+	if (strcmp(key, "role") != 0)
+		return "is not known here";
+	if (copy->role != ROLE_UNKNOWN)
+		return "is given twice";
+	if (strcmp(value, "master") == 0)
+		copy->role = ROLE_MASTER;
+	else if (strcmp(value, "replica") == 0)
+		copy->role = ROLE_REPLICA;
+	else
+		return "is neither master nor replica";
+	return NULL;
+}
+
+static const char *set_policy_key(struct policy *policy, const char *key, const char *value)
+{
+	const struct {
+		const char *key;
+		int64_t *field;
+	} durations[] = {
+		{ "max_lag", &policy->max_lag_ns },
+		{ "max_scan_age", &policy->max_scan_age_ns },
+		{ "gate_deadline", &policy->gate_deadline_ns },
+		{ "gate_patience", &policy->gate_patience_ns },
+		{ "settle", &policy->settle_ns },
+	};
+	uint64_t readers;
+
+	for (size_t i = 0; i < array_size(durations); i++) {
+		if (strcmp(key, durations[i].key) != 0)
+			continue;
+		int r = text_parse_duration(value, durations[i].field);
+		return r ? "is not a duration such as 90s, 5min, 36h or 3d" : NULL;
+	}
+	if (strcmp(key, "readers") == 0) {
+		if (span_parse_u64(span_of_str(value), 64, &readers) || readers == 0)
+			return "is not a number from 1 to 64";
+		policy->readers = (uint32_t)readers;
+		return NULL;
+	}
+	return "is not known here";
+}
+
+/* Sections of the design whose commands read them elsewhere; their keys are checked for spelling. */
+static const char *check_other_key(const char *section, const char *key)
+{
+	static const struct {
+		const char *section, *key;
+	} known[] = {
+		{ "peer ", "command" }, { "peer ", "key" },	{ "volume ", "mount" },
+		{ "volume ", "device" }, { "volume ", "image" },
+	};
+
+	for (size_t i = 0; i < array_size(known); i++)
+		if (strncmp(section, known[i].section, strlen(known[i].section)) == 0 &&
+		    strcmp(key, known[i].key) == 0)
+			return NULL;
+	return "is not known here";
+}
+
+static int on_pair(void *ctx, const char *section, const char *key, const char *value)
+{
+	struct reading *reading = ctx;
+	struct conf *conf = reading->conf;
+	const char *why;
+
+	if (reading->why)
+		return 0;
+	if (strcmp(section, "host") == 0)
+		why = strcmp(key, "name") != 0	? "is not known here"
+		      : !is_plain_name(value)	? "is not a plain host name"
+						: set_string(&conf->host, value);
+	else if (strcmp(section, "policy") == 0)
+		why = set_policy_key(&conf->policy, key, value);
+	else if (strncmp(section, "store ", 6) == 0)
+		why = set_store_key(conf, section + 6, key, value);
+	else
+		why = check_other_key(section, key);
+	if (!why)
+		return 1;
+	reading->why = why;
+	(void)snprintf(reading->text, sizeof(reading->text), "[%s] %s", section, key);
+	return 0;
+}
+
+static int conf_read_file(struct conf *conf, const char *path, const struct log *log)
+{
+	struct reading reading = { .conf = conf, .file = path, .log = log };
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		return log_error(log, -errno, "%s: cannot read the configuration: %s", path,
+				 strerror(errno));
+	int line = ini_parse_file(file, on_pair, &reading);
+	int failed = ferror(file);
+	(void)fclose(file);
+	if (failed)
+		return log_error(log, -EIO, "%s: cannot read the configuration", path);
+	if (line == 0)
+		return 0;
+	if (line < 0)
+		return log_error(log, -ENOMEM, "%s: out of memory", path);
+	if (reading.why)
+		return log_error(log, -EBADMSG, "%s:%d: %s %s", path, line, reading.text,
+				 reading.why);
+	return log_error(log, -EBADMSG, "%s:%d: neither [section] nor key = value", path, line);
+}
+
+static int is_conf_name(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".conf") == 0;
+}
+
+static int conf_read_folder(struct conf *conf, const char *path, const struct log *log)
+{
+	struct buf folder = BUF_NULL;
+	struct dirent **names = NULL;
+	const char *slash = strrchr(path, '/');
+	int r = 0;
+
+	buf_add(&folder, path, slash ? (size_t)(slash - path + 1) : 0);
+	buf_add_str(&folder, "conf.d/");
+	int nr = buf_error(&folder) ? -1 : scandir(buf_str(&folder), &names, is_conf_name, alphasort);
+	if (nr < 0 && errno != ENOENT)
+		r = log_error(log, -errno, "%s: cannot list: %s", buf_str(&folder), strerror(errno));
+	for (int i = 0; i < nr; i++) {
+		struct buf file = BUF_NULL;
+		buf_addf(&file, "%s%s", buf_str(&folder), names[i]->d_name);
+		if (r == 0)
+			r = buf_error(&file);
+		if (r == 0)
+			r = conf_read_file(conf, buf_str(&file), log);
+		buf_fini(&file);
+		free(names[i]);
+	}
+	free(names);
+	buf_fini(&folder);
+	return r;
+}
+
+static int conf_check_copy(struct conf *conf, struct copy *copy, const char *path,
+			   const struct log *log)
+{
+	if (!copy->host) {
+		if (!conf->host)
+			return log_error(log, -EBADMSG,
+					 "%s: [store %s] needs [host] name = ..., or a name with @HOST",
+					 path, copy->store);
+		copy->host = strdup(conf->host);
+		if (!copy->host)
+			return log_error(log, -ENOMEM, "%s: out of memory", path);
+	}
+	if (!copy->imapd_conf)
+		return log_error(log, -EBADMSG, "%s: [store %s@%s] has no imapd_conf", path,
+				 copy->store, copy->host);
+	if (copy->role == ROLE_UNKNOWN)
+		return log_error(log, -EBADMSG, "%s: [store %s@%s] has no role", path, copy->store,
+				 copy->host);
+	for (struct copy *other = conf->copies; other < copy; other++) {
+		if (strcmp(other->store, copy->store) != 0)
+			continue;
+		if (strcmp(other->host, copy->host) == 0)
+			return log_error(log, -EBADMSG, "%s: [store %s@%s] is given twice", path,
+					 copy->store, copy->host);
+		if (other->role == ROLE_MASTER && copy->role == ROLE_MASTER)
+			return log_error(log, -EBADMSG, "%s: store %s has two masters, %s and %s", path,
+					 copy->store, other->host, copy->host);
+	}
+	return 0;
+}
+
+int conf_read(struct conf *conf, const char *path, const struct log *log)
+{
+	conf_init(conf);
+	int r = conf_read_file(conf, path, log);
+	if (r == 0)
+		r = conf_read_folder(conf, path, log);
+	for (size_t i = 0; r == 0 && i < conf->nr_copies; i++)
+		r = conf_check_copy(conf, &conf->copies[i], path, log);
+	if (r)
+		conf_fini(conf);
+	return r;
+}
+
+const struct copy *conf_find_copy(const struct conf *conf, const char *store, const char *host)
+{
+	if (!host)
+		host = conf->host;
+	for (size_t i = 0; host && i < conf->nr_copies; i++)
+		if (strcmp(conf->copies[i].store, store) == 0 &&
+		    strcmp(conf->copies[i].host, host) == 0)
+			return &conf->copies[i];
+	return NULL;
+}
+
+const struct copy *conf_find_master(const struct conf *conf, const char *store)
+{
+	for (size_t i = 0; i < conf->nr_copies; i++)
+		if (strcmp(conf->copies[i].store, store) == 0 &&
+		    conf->copies[i].role == ROLE_MASTER)
+			return &conf->copies[i];
+	return NULL;
+}
