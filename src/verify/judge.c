@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of the header, in order.
+ */
+#include "verify/judge.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct judgement judgement_of(enum finding_code code)
+{
+	return (struct judgement){ finding_code_verdict(code), code };
+}
+
+static bool is_zero(const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+struct judgement judge_message(const struct witness *witness, const struct observation *seen)
+{
+	if (seen->error == -ENOENT)
+		return judgement_of(FINDING_MESSAGE_MISSING);
+	if (seen->is_symlink || seen->error == -EINVAL)
+		return judgement_of(FINDING_MESSAGE_NOT_REGULAR);
+	if (seen->error && file_error_is_media(seen->error))
+		return judgement_of(FINDING_MESSAGE_UNREADABLE);
+	if (seen->error)
+		return (struct judgement){ ASSAY_UNKNOWN, FINDING_CODE_COUNT_ };
+	if (seen->misplaced)
+		return judgement_of(FINDING_MESSAGE_MISPLACED);
+	if (is_zero(witness->guid, sizeof(witness->guid)))
+		return (struct judgement){ ASSAY_UNKNOWN, FINDING_CODE_COUNT_ };
+	if (seen->identity.size != witness->size)
+		return judgement_of(FINDING_MESSAGE_SIZE);
+	if (!seen->digested)
+		return (struct judgement){ ASSAY_UNKNOWN, FINDING_CODE_COUNT_ };
+	if (memcmp(seen->digest, witness->guid, SHA1_LEN) != 0)
+		return judgement_of(FINDING_MESSAGE_DIGEST);
+	return (struct judgement){ ASSAY_OK, FINDING_CODE_COUNT_ };
+}
+
+struct judgement judge_second_look(const struct judgement *first, const struct observation *before,
+				   const struct judgement *second, const struct observation *after)
+{
+	bool same = file_identity_equals(&before->identity, &after->identity);
+
+	if (second->verdict == ASSAY_UNKNOWN)
+		return *second;
+	if (second->verdict == ASSAY_OK) {
+		/* Nothing was there before, or another file: then it came or changed meanwhile. */
+		bool was_read = first->verdict == ASSAY_CORRUPT ||
+				first->verdict == ASSAY_UNREADABLE;
+		if (was_read && same && before->identity.ino)
+			return judgement_of(FINDING_MESSAGE_FLAKY);
+		return (struct judgement){ ASSAY_IN_FLIGHT, FINDING_CODE_COUNT_ };
+	}
+	if (same)
+		return *second;
+	return (struct judgement){ ASSAY_UNKNOWN, FINDING_CODE_COUNT_ };
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Judge: observation and witness in, verdict out. Pure: no I/O, no clock, no globals. A verdict
+ * here is a suspicion; what may be said aloud is decided by a second look (verify/confirm).
+ */
+#ifndef VERIFY_JUDGE_H
+#define VERIFY_JUDGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "assay.h"
+#include "digest/digest.h"
+#include "io/file.h"
+#include "verify/finding.h"
+
+/* What the index record says about a message. */
+struct witness {
+	uint32_t uid;
+	uint32_t size; /* bytes */
+	uint8_t guid[SHA1_LEN];
+	bool archived; /* lives on the archive partition */
+};
+
+/* What was read just now. */
+struct observation {
+	int error;	 /* 0, or the negative errno of open or read */
+	bool is_symlink; /* error is -ELOOP: a link stands in its place */
+	bool misplaced;	 /* it was found on the other partition of spool and archive */
+	bool direct;	 /* the bytes came from the disk, not from the page cache */
+	bool digested;	 /* digest is set: every byte was read */
+	uint8_t digest[SHA1_LEN];
+	struct file_identity identity; /* of what was opened; zero when nothing was */
+};
+
+struct judgement {
+	enum assay_verdict verdict;
+	enum finding_code code; /* meaningless for ASSAY_OK and ASSAY_UNKNOWN */
+};
+
+/*
+ * The rules, first that applies:
+ *   nothing there                    missing      message.missing
+ *   something that is no file        missing      message.not_regular
+ *   the device refused               unreadable   message.unreadable
+ *   we could not look                unknown
+ *   found on the other partition     missing      message.misplaced
+ *   no GUID was ever recorded        unknown
+ *   another size                     corrupt      message.size
+ *   another SHA-1                    corrupt      message.digest
+ */
+struct judgement judge_message(const struct witness *witness, const struct observation *seen);
+
+/*
+ * Two looks at one message whose first look was bad, and whose index record has not changed:
+ *   good now, same file as before    flaky        message.flaky
+ *   good now, another file           in-flight
+ *   bad twice, same file or none     the second judgement
+ *   bad twice, but the file changed  unknown: look again
+ */
+struct judgement judge_second_look(const struct judgement *first, const struct observation *before,
+				   const struct judgement *second, const struct observation *after);
+
+#endif

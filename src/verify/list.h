@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The list of mailboxes of a store, read from mailboxes.db while Cyrus may be writing it. No lock
+ * is taken; when Cyrus replaces the file under the walk, the walk begins again, so that an entry
+ * may be handed out more than once.
+ */
+#ifndef VERIFY_LIST_H
+#define VERIFY_LIST_H
+
+#include "base/compiler.h"
+#include "base/span.h"
+#include "format/cyrus/imapd_conf.h"
+#include "format/cyrus/mboxlist.h"
+
+/*
+ * Called for each live mailbox, and with `entry` NULL for a record whose CRC is right and whose
+ * content is not understood (`key` says which). Non-zero stops the walk and is returned. `restart`
+ * is true for the first call after the walk had to begin again.
+ */
+typedef int (*list_fn)(const struct mailbox_entry *entry, struct span key, bool restart, void *ctx);
+
+/*
+ * Walks the list. 0; what `fn` returned; -EBADMSG: the database is damaged; -EPROTONOSUPPORT: an
+ * engine or a record format that is not known here; -EAGAIN: it changed under every attempt; or
+ * the errno of opening or reading it.
+ */
+int list_walk(const struct imapd_conf *conf, list_fn fn, void *ctx) must_check;
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Directories are opened below the root of their partition and never outside. The index is read
+ * through the page cache on purpose: Cyrus rewrites it in place, and the cache is what Cyrus sees.
+ */
+#include "verify/mailbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define INDEX_FILE "cyrus.index"
+#define LOCK_TIMEOUT (2 * NS_PER_S)
+
+static int mailbox_set_entry(struct mailbox *mailbox, const struct mailbox_row *row)
+{
+	struct mailbox_entry *entry = &mailbox->entry;
+
+	buf_add_span(&entry->name, row->name);
+	buf_add_span(&entry->partition, row->partition);
+	if (row->has_unique_id)
+		buf_add_span(&entry->unique_id, row->key);
+	entry->legacy_dirs = row->legacy_dirs;
+	buf_add_span(&mailbox->key, row->key);
+	if (buf_error(&entry->name) || buf_error(&entry->partition) ||
+	    buf_error(&entry->unique_id) || buf_error(&mailbox->key))
+		return -ENOMEM;
+	return layout_add_mailbox_dir(&mailbox->dir, mailbox->conf, entry);
+}
+
+int mailbox_new(const struct imapd_conf *conf, const struct mailbox_row *row,
+		struct mailbox **ret_mailbox)
+{
+	struct mailbox *mailbox = calloc(1, sizeof(*mailbox));
+
+	if (!mailbox)
+		return -ENOMEM;
+	mailbox->conf = conf;
+	mailbox->entry = MAILBOX_ENTRY_NULL;
+	mailbox->message_fd = mailbox->archive_fd = mailbox->index_fd = -1;
+	atomic_init(&mailbox->refs, 1);
+	int r = mailbox_set_entry(mailbox, row);
+	if (r) {
+		mailbox_unref(mailbox);
+		return r;
+	}
+	*ret_mailbox = mailbox;
+	return 0;
+}
+
+int mailbox_new_again(const struct mailbox *old, struct mailbox **ret_mailbox)
+{
+	struct mailbox_row row = {
+		.key = buf_span(&old->key),
+		.name = buf_span(&old->entry.name),
+		.partition = buf_span(&old->entry.partition),
+		.legacy_dirs = old->entry.legacy_dirs,
+		.has_unique_id = old->entry.unique_id.len > 0,
+	};
+	int r = mailbox_new(old->conf, &row, ret_mailbox);
+
+	if (r == 0)
+		(*ret_mailbox)->passes = old->passes + 1;
+	return r;
+}
+
+struct mailbox *mailbox_ref(struct mailbox *mailbox)
+{
+	atomic_fetch_add(&mailbox->refs, 1);
+	return mailbox;
+}
+
+void mailbox_unref(struct mailbox *mailbox)
+{
+	if (!mailbox || atomic_fetch_sub(&mailbox->refs, 1) != 1)
+		return;
+	mailbox_close_dirs(mailbox);
+	mailbox_entry_fini(&mailbox->entry);
+	buf_fini(&mailbox->key);
+	buf_fini(&mailbox->dir);
+	free(mailbox);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+void mailbox_close_dirs(struct mailbox *mailbox)
+{
+	close_fd(&mailbox->message_fd);
+	close_fd(&mailbox->archive_fd);
+	close_fd(&mailbox->index_fd);
+}
+
+static const char *mailbox_root(const struct mailbox *mailbox, enum mailbox_file kind)
+{
+	return layout_root(mailbox->conf, buf_str(&mailbox->entry.partition), kind);
+}
+
+static int open_dir(const struct mailbox *mailbox, enum mailbox_file kind, int *ret_fd)
+{
+	const char *root = mailbox_root(mailbox, kind);
+
+	if (!root)
+		return -ENODEV;
+	int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root_fd < 0)
+		return errno == ENOENT ? -ENODEV : -errno;
+	int r = file_open_beneath(root_fd, buf_str(&mailbox->dir), ret_fd);
+	(void)close(root_fd);
+	return r;
+}
+
+int mailbox_open_dirs(struct mailbox *mailbox)
+{
+	const char *spool = mailbox_root(mailbox, MAILBOX_FILE_MESSAGES);
+	const char *archive = mailbox_root(mailbox, MAILBOX_FILE_ARCHIVED);
+	int r = open_dir(mailbox, MAILBOX_FILE_INDEX, &mailbox->index_fd);
+
+	if (r == 0) {
+		r = open_dir(mailbox, MAILBOX_FILE_MESSAGES, &mailbox->message_fd);
+		if (r == -ENOENT)
+			r = 0; /* with metadata elsewhere it is made for the first message */
+	}
+	if (r == 0 && archive && spool && strcmp(archive, spool) != 0) {
+		r = open_dir(mailbox, MAILBOX_FILE_ARCHIVED, &mailbox->archive_fd);
+		if (r == -ENOENT)
+			r = 0;
+	}
+	if (r)
+		mailbox_close_dirs(mailbox);
+	return r;
+}
+
+void mailbox_add_path(struct buf *b, const struct mailbox *mailbox, enum mailbox_file kind,
+		      const char *name)
+{
+	const char *root = mailbox_root(mailbox, kind);
+
+	buf_addf(b, "%s/", root ? root : "(partition not configured)");
+	buf_add_span(b, buf_span(&mailbox->dir));
+	if (*name)
+		buf_addf(b, "/%s", name);
+}
+
+static int pread_exact(int fd, void *buf, size_t len, uint64_t off, size_t *ret_n)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(fd, (char *)buf + done, len - done, (off_t)(off + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	*ret_n = done;
+	return 0;
+}
+
+/* Reads and judges the header of the open index; call with the lock held where it can be had. */
+static int index_load_header(struct mailbox_index *ix)
+{
+	uint8_t bytes[INDEX_HEADER_MAX];
+	struct file_identity now;
+	size_t n;
+
+	int r = pread_exact(ix->fd, bytes, sizeof(bytes), 0, &n);
+	if (r == 0)
+		r = file_identify(ix->fd, "", &now);
+	if (r)
+		return r;
+	ix->identity = now;
+	r = index_parse_header(span_of(bytes, n), &ix->header);
+	if (r == INDEX_UNKNOWN_VERSION) {
+		ix->state = INDEX_FOREIGN;
+	} else if (r == -ERANGE) {
+		ix->state = INDEX_SHORT;
+	} else if (r) {
+		ix->state = INDEX_BAD_HEADER;
+	} else {
+		uint64_t need = ix->header.start_offset +
+				(uint64_t)ix->header.nr_records * ix->header.record_size;
+		ix->state = ix->header.options & INDEX_OPTION_DELETED ? INDEX_GONE
+			    : need > now.size			      ? INDEX_SHORT
+								      : INDEX_GOOD;
+	}
+	return 0;
+}
+
+int mailbox_index_open(struct mailbox_index *ix, const struct mailbox *mailbox)
+{
+	*ix = MAILBOX_INDEX_NULL;
+	int fd = openat(mailbox->index_fd, INDEX_FILE,
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ix->fd = fd;
+	struct stat st;
+	int r = fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	if (r == 0) {
+		ix->locked = file_lock_shared(fd, LOCK_TIMEOUT) == 0;
+		r = index_load_header(ix);
+		if (ix->locked)
+			file_unlock(fd);
+	}
+	if (r)
+		mailbox_index_close(ix);
+	return r;
+}
+
+void mailbox_index_close(struct mailbox_index *ix)
+{
+	close_fd(&ix->fd);
+}
+
+int mailbox_index_read(struct mailbox_index *ix, const struct mailbox *mailbox, uint32_t first,
+		       uint32_t count, uint8_t *buf)
+{
+	uint32_t generation = ix->header.generation, version = ix->header.version;
+	uint64_t len = (uint64_t)count * ix->header.record_size;
+	struct file_identity named;
+	size_t n = 0;
+
+	ix->locked = file_lock_shared(ix->fd, LOCK_TIMEOUT) == 0;
+	int r = index_load_header(ix);
+	if (r == 0 && (ix->state != INDEX_GOOD || ix->header.generation != generation ||
+		       ix->header.version != version))
+		r = -ESTALE;
+	/* The lock guards this file; is it still the one that the name stands for? */
+	if (r == 0) {
+		r = file_identify(mailbox->index_fd, INDEX_FILE, &named);
+		if (r == -ENOENT ||
+		    (r == 0 && (named.ino != ix->identity.ino || named.dev != ix->identity.dev)))
+			r = -ESTALE;
+	}
+	if (r == 0)
+		r = pread_exact(ix->fd, buf, len,
+				ix->header.start_offset + (uint64_t)first * ix->header.record_size,
+				&n);
+	if (ix->locked)
+		file_unlock(ix->fd);
+	if (r == 0 && n < len)
+		r = -ENODATA;
+	return r;
+}
+
+int mailbox_index_get(struct mailbox_index *ix, const struct mailbox *mailbox, uint32_t nr,
+		      struct index_record *ret_record)
+{
+	uint8_t bytes[INDEX_RECORD_MAX];
+
+	if (ix->header.record_size > sizeof(bytes))
+		return -EBADMSG;
+	int r = mailbox_index_read(ix, mailbox, nr, 1, bytes);
+	if (r)
+		return r;
+	return index_parse_record(&ix->header, span_of(bytes, ix->header.record_size), ret_record);
+}
+
+/* Looks at every record, passing over damaged ones: slow, and only where a search is blocked. */
+static int index_find_linear(struct mailbox_index *ix, const struct mailbox *mailbox, uint32_t uid,
+			     struct index_record *ret_record)
+{
+	struct index_record record;
+
+	for (uint32_t nr = 0; nr < ix->header.nr_records; nr++) {
+		int r = mailbox_index_get(ix, mailbox, nr, &record);
+		if (r == 0 && record.uid == uid) {
+			*ret_record = record;
+			return 0;
+		}
+		if (r && r != -EBADMSG)
+			return r;
+	}
+	return MAILBOX_NO_RECORD;
+}
+
+int mailbox_index_find(struct mailbox_index *ix, const struct mailbox *mailbox, uint32_t uid,
+		       struct index_record *ret_record)
+{
+	uint32_t low = 0, high = ix->header.nr_records;
+
+	/* UIDs ascend; wiped slots (uid 0) are stepped over towards the front. */
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2, at = middle;
+		struct index_record record;
+		int r;
+		do {
+			r = mailbox_index_get(ix, mailbox, at, &record);
+		} while (r == 0 && record.uid == 0 && at-- > low);
+		if (r == -EBADMSG)
+			return index_find_linear(ix, mailbox, uid, ret_record);
+		if (r)
+			return r;
+		if (record.uid == uid) {
+			*ret_record = record;
+			return 0;
+		}
+		if (record.uid == 0 || record.uid < uid)
+			low = middle + 1;
+		else
+			high = at;
+	}
+	return MAILBOX_NO_RECORD;
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pass: once through a mailbox. First the directory, then the index, so that a message delivered in
+ * between has its record when the record is looked for. Each message file of the directory sets a
+ * bit; each record of the index clears its bit and hands the message to the readers; the bits that
+ * remain are files that no record knows.
+ *
+ * Memory does not grow with the mailbox: records come in runs, and the bits cover a window of 2^24
+ * UIDs. A mailbox whose files reach beyond one window is listed again for each further one.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "verify/scanning.h"
+
+#define WINDOW_BITS 24
+#define WINDOW_UIDS (1u << WINDOW_BITS)
+#define RUN_RECORDS 1024
+#define PASS_TRIES 8
+#define SUSPICIONS_MAX 2048 /* before the scan stops to resolve them */
+
+struct pass {
+	struct scanning *s;
+	struct mailbox *mailbox;
+	struct mailbox_index ix;
+	uint32_t window;     /* number of the window: UIDs [window << 24, (window + 1) << 24) */
+	uint32_t max_in_window; /* highest bit set, relative */
+	uint8_t has_files[256 / 8]; /* windows that hold a message file */
+	uint64_t expunged;
+};
+
+static void bit_set(struct pass *p, uint32_t uid)
+{
+	uint32_t bit = uid & (WINDOW_UIDS - 1);
+
+	p->s->uids[bit / 64] |= UINT64_C(1) << (bit % 64);
+	p->max_in_window = max_of(p->max_in_window, bit);
+}
+
+/* Clears the bits of [from, to], as far as they lie in the window. */
+static void bits_clear(struct pass *p, uint64_t from, uint64_t to)
+{
+	uint64_t base = (uint64_t)p->window << WINDOW_BITS;
+
+	from = max_of(from, base);
+	to = min_of(to, base + p->max_in_window);
+	for (uint64_t uid = from; uid <= to; uid++) {
+		uint64_t bit = uid - base;
+		p->s->uids[bit / 64] &= ~(UINT64_C(1) << (bit % 64));
+	}
+}
+
+static int pass_list_dir(struct pass *p, int dirfd)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		int r = -errno;
+		if (fd >= 0)
+			(void)close(fd);
+		return r;
+	}
+	errno = 0;
+	while ((entry = readdir(dir))) {
+		uint32_t uid;
+		bool may_be_file = entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN;
+		if (may_be_file && layout_parse_message_name(entry->d_name, &uid)) {
+			uint32_t window = uid >> WINDOW_BITS;
+			p->has_files[window / 8] |= (uint8_t)(1 << (window % 8));
+			if (window == p->window)
+				bit_set(p, uid);
+		}
+		errno = 0;
+	}
+	int r = -errno;
+	(void)closedir(dir);
+	return r;
+}
+
+static int pass_list(struct pass *p)
+{
+	int r = 0;
+
+	if (p->mailbox->message_fd >= 0)
+		r = pass_list_dir(p, p->mailbox->message_fd);
+	if (r == 0 && p->mailbox->archive_fd >= 0)
+		r = pass_list_dir(p, p->mailbox->archive_fd);
+	return r;
+}
+
+static int pass_suspect_record(struct pass *p, uint32_t nr, enum finding_code code, uint32_t uid)
+{
+	struct suspicion what = {
+		.kind = SUSPECT_RECORD,
+		.record = nr + 1,
+		.witness.uid = uid,
+		.first = { finding_code_verdict(code), code },
+	};
+
+	return suspect(p->s, p->mailbox, &what);
+}
+
+static void pass_submit(struct pass *p, const struct index_record *record)
+{
+	struct witness witness = {
+		.uid = record->uid,
+		.size = record->size,
+		.archived = record->flags & INDEX_FLAG_ARCHIVED,
+	};
+
+	memcpy(witness.guid, record->guid, sizeof(witness.guid));
+	pool_submit(p->s->pool, p->mailbox, &witness, false);
+	if (!p->s->canary_planted) {
+		/* The planted fault: a real message beside a wrong twin of its record. */
+		p->s->canary_planted = true;
+		witness.guid[SHA1_LEN - 1] ^= 1;
+		pool_submit(p->s->pool, p->mailbox, &witness, true);
+	}
+}
+
+/* The CRC check must notice one flipped bit in a record that was just found good. */
+static void pass_try_index_canary(struct pass *p, const uint8_t *bytes)
+{
+	struct index_record record;
+	uint8_t copy[INDEX_RECORD_MAX];
+	uint32_t size = p->ix.header.record_size;
+
+	memcpy(copy, bytes, size);
+	copy[size / 2] ^= 0x10;
+	p->s->index_canary_found =
+		index_parse_record(&p->ix.header, span_of(copy, size), &record) == -EBADMSG;
+}
+
+struct record_walk {
+	uint32_t last_uid; /* of the last good record */
+	bool after_bad;	   /* a damaged record stands between it and the next */
+};
+
+static int pass_record(struct pass *p, uint32_t nr, const uint8_t *bytes, struct record_walk *walk)
+{
+	struct index_record record;
+	bool first_time = p->window == 0;
+	int r = index_parse_record(&p->ix.header, span_of(bytes, p->ix.header.record_size), &record);
+
+	if (r == -EBADMSG) {
+		/* Its UID cannot be trusted: no file in the gap may be called extra for it. */
+		walk->after_bad = true;
+		return first_time ? pass_suspect_record(p, nr, FINDING_INDEX_RECORD_CRC, record.uid)
+				  : 0;
+	}
+	if (r)
+		return r;
+	if (!p->s->index_canary_found)
+		pass_try_index_canary(p, bytes);
+	if (record.uid == 0)
+		return 0;
+	if (record.uid <= walk->last_uid)
+		return first_time ? pass_suspect_record(p, nr, FINDING_INDEX_ORDER, record.uid) : 0;
+	bits_clear(p, walk->after_bad ? (uint64_t)walk->last_uid + 1 : record.uid, record.uid);
+	walk->after_bad = false;
+	walk->last_uid = record.uid;
+	if (!first_time)
+		return 0;
+	if (record.flags & (INDEX_FLAG_EXPUNGED | INDEX_FLAG_UNLINKED))
+		p->expunged++;
+	else
+		pass_submit(p, &record);
+	return 0;
+}
+
+static int pass_make_room(struct pass *p)
+{
+	struct scanning *s = p->s;
+
+	if (s->nr_suspicions + pool_count_suspicions(s->pool) > SUSPICIONS_MAX)
+		return confirm(s, CONFIRM_ALL);
+	return scanning_collect(s);
+}
+
+static int pass_index(struct pass *p)
+{
+	struct record_walk walk = { 0 };
+	uint32_t nr = 0, size = p->ix.header.record_size;
+	uint8_t *run = malloc((size_t)RUN_RECORDS * size);
+	int r = run ? 0 : -ENOMEM;
+
+	while (r == 0 && nr < p->ix.header.nr_records && !scanning_is_stopped(p->s)) {
+		uint32_t count = min_of((uint32_t)RUN_RECORDS, p->ix.header.nr_records - nr);
+		r = mailbox_index_read(&p->ix, p->mailbox, nr, count, run);
+		for (uint32_t i = 0; r == 0 && i < count; i++)
+			r = pass_record(p, nr + i, run + (size_t)i * size, &walk);
+		nr += count;
+		if (r == 0)
+			r = pass_make_room(p);
+	}
+	if (walk.after_bad)
+		bits_clear(p, (uint64_t)walk.last_uid + 1, UINT32_MAX);
+	free(run);
+	return r;
+}
+
+/* What is left in the bitmap, file by file; the bitmap is empty afterwards. */
+static int pass_suspect_extras(struct pass *p)
+{
+	uint32_t base = p->window << WINDOW_BITS;
+	int r = 0;
+
+	for (uint32_t word = 0; word <= p->max_in_window / 64; word++) {
+		uint64_t bits = p->s->uids[word];
+		p->s->uids[word] = 0;
+		while (r == 0 && bits && !scanning_is_stopped(p->s)) {
+			struct suspicion what = {
+				.kind = SUSPECT_EXTRA,
+				.witness.uid = base + word * 64 + (uint32_t)__builtin_ctzll(bits),
+				.first = { ASSAY_EXTRA, FINDING_MESSAGE_EXTRA },
+			};
+			bits &= bits - 1;
+			r = suspect(p->s, p->mailbox, &what);
+			if (r == 0)
+				r = pass_make_room(p);
+		}
+	}
+	p->max_in_window = 0;
+	return r;
+}
+
+static void pass_drop_bits(struct pass *p)
+{
+	memset(p->s->uids, 0, (p->max_in_window / 64 + 1) * sizeof(p->s->uids[0]));
+	p->max_in_window = 0;
+}
+
+static int pass_suspect_index(struct pass *p, enum finding_code code, int error)
+{
+	struct suspicion what = {
+		.kind = SUSPECT_INDEX,
+		.first = { finding_code_verdict(code), code },
+		.error = error,
+	};
+
+	return suspect(p->s, p->mailbox, &what);
+}
+
+/* Says in the right way that the index cannot be used. 0 when that is done. */
+static int pass_bad_index(struct pass *p, int error)
+{
+	char why[160];
+
+	if (error == -ENOENT)
+		return pass_suspect_index(p, FINDING_INDEX_MISSING, error);
+	if (error && file_error_is_media(error))
+		return pass_suspect_index(p, FINDING_INDEX_UNREADABLE, error);
+	if (error == -ELOOP || error == -EINVAL) /* something else stands in its place */
+		return pass_suspect_index(p, FINDING_INDEX_MISSING, error);
+	if (error) {
+		(void)snprintf(why, sizeof(why), "cyrus.index: %s", strerror(-error));
+		return scanning_gap(p->s, p->mailbox, "cyrus.index", why);
+	}
+	if (p->ix.state == INDEX_BAD_HEADER)
+		return pass_suspect_index(p, FINDING_INDEX_HEADER, 0);
+	if (p->ix.state == INDEX_SHORT)
+		return pass_suspect_index(p, FINDING_INDEX_TRUNCATED, 0);
+	if (p->ix.state == INDEX_GONE)
+		return 0; /* Cyrus is removing the mailbox: nothing in it is live */
+	(void)snprintf(why, sizeof(why), "cyrus.index version %u is not known to this assay",
+		       p->ix.header.version);
+	return scanning_gap(p->s, p->mailbox, "cyrus.index", why);
+}
+
+static int pass_suspect_mailbox(struct pass *p, enum finding_code code, int error)
+{
+	struct suspicion what = {
+		.kind = SUSPECT_MAILBOX,
+		.first = { finding_code_verdict(code), code },
+		.error = error,
+	};
+
+	return suspect(p->s, p->mailbox, &what);
+}
+
+static int pass_bad_dirs(struct pass *p, int error)
+{
+	char why[256];
+
+	if (error == -ENOENT)
+		return pass_suspect_mailbox(p, FINDING_MAILBOX_MISSING, error);
+	if (file_error_is_media(error))
+		return pass_suspect_mailbox(p, FINDING_MAILBOX_UNREADABLE, error);
+	if (error == -ENODEV)
+		(void)snprintf(why, sizeof(why),
+			       "partition \"%.100s\" is not in imapd.conf, or its root is not there",
+			       buf_str(&p->mailbox->entry.partition));
+	else if (error == -EXDEV || error == -ELOOP)
+		(void)snprintf(why, sizeof(why), "a symbolic link leads out of the partition");
+	else
+		(void)snprintf(why, sizeof(why), "directory: %s", strerror(-error));
+	return scanning_gap(p->s, p->mailbox, "", why);
+}
+
+/* One window: directory, index, leftovers. -ESTALE: Cyrus repacked, begin the window again. */
+static int pass_window(struct pass *p)
+{
+	int r = pass_list(p);
+
+	if (r) {
+		pass_drop_bits(p);
+		return pass_bad_dirs(p, r);
+	}
+	mailbox_index_close(&p->ix);
+	r = mailbox_index_open(&p->ix, p->mailbox);
+	if (r || p->ix.state != INDEX_GOOD) {
+		pass_drop_bits(p);
+		return pass_bad_index(p, r);
+	}
+	r = pass_index(p);
+	if (r == 0)
+		r = pass_suspect_extras(p);
+	else
+		pass_drop_bits(p);
+	return r;
+}
+
+static int pass_windows(struct pass *p)
+{
+	for (p->window = 0; p->window < 256; p->window++) {
+		if (p->window && !(p->has_files[p->window / 8] & 1 << (p->window % 8)))
+			continue;
+		int r = -ESTALE;
+		for (int tries = 0; r == -ESTALE && tries < PASS_TRIES; tries++) {
+			p->expunged = p->window ? p->expunged : 0;
+			r = pass_window(p);
+		}
+		if (r == -ESTALE || r == -ENODATA)
+			r = scanning_gap(p->s, p->mailbox, "cyrus.index",
+					 "cyrus.index was replaced under every attempt to read it");
+		if (r)
+			return r;
+		if (p->ix.state != INDEX_GOOD)
+			break;
+	}
+	return 0;
+}
+
+int pass_mailbox(struct scanning *s, struct mailbox *mailbox)
+{
+	struct pass p = { .s = s, .mailbox = mailbox, .ix = MAILBOX_INDEX_NULL };
+
+	atomic_store(&mailbox->pending, 1);
+	mailbox->started_ns = clock_wall_ns();
+	s->nr_open_mailboxes++;
+	int r = mailbox_open_dirs(mailbox);
+	if (r)
+		r = pass_bad_dirs(&p, r);
+	else
+		r = pass_windows(&p);
+	mailbox_index_close(&p.ix);
+	s->run.expunged += p.expunged;
+	/* From here on the mailbox belongs to the pool, which hands it back when all is done. */
+	pool_count_down(s->pool, mailbox);
+	return r;
+}

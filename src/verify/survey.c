@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Survey: which mailboxes there are. The list goes from mailboxes.db into state, which bounds
+ * memory and is what coverage hangs on.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "format/cyrus/layout.h"
+#include "verify/list.h"
+#include "verify/scanning.h"
+
+static int put_gap(struct scanning *s, struct span key)
+{
+	struct buf why = BUF_NULL;
+
+	/* The record's CRC is right, so Cyrus wrote it; we do not understand it. */
+	buf_add_str(&why, "an entry is not understood: ");
+	text_add_printable(&why, key);
+	int r = buf_error(&why);
+	if (r == 0)
+		r = scanning_gap(s, NULL, "mailboxes.db", buf_str(&why));
+	buf_fini(&why);
+	return r;
+}
+
+static int put_entry(const struct mailbox_entry *entry, struct span record_key, bool restart,
+		     void *ctx)
+{
+	struct scanning *s = ctx;
+	struct buf key = BUF_NULL;
+
+	if (restart)
+		s->nr_mailboxes_total = 0;
+	if (!entry)
+		return put_gap(s, record_key);
+	bool has_unique_id = entry->unique_id.len > 0;
+	if (!has_unique_id) {
+		buf_add_str(&key, "name:");
+		buf_add_span(&key, buf_span(&entry->name));
+	}
+	struct mailbox_row row = {
+		.key = has_unique_id ? buf_span(&entry->unique_id) : buf_span(&key),
+		.name = buf_span(&entry->name),
+		.partition = buf_span(&entry->partition),
+		.legacy_dirs = entry->legacy_dirs,
+		.has_unique_id = has_unique_id,
+	};
+	int r = buf_error(&key);
+	if (r == 0)
+		r = state_mailbox_put(s->state, s->target_id, s->run.id, &row);
+	if (r == 0)
+		s->nr_mailboxes_total++;
+	buf_fini(&key);
+	return r;
+}
+
+/* One transaction for the whole list: a few microseconds a mailbox. */
+static int list_into_state(struct scanning *s)
+{
+	int r = state_begin(s->state);
+
+	if (r)
+		return r;
+	s->nr_mailboxes_total = 0;
+	r = list_walk(&s->target->imapd_conf, put_entry, s);
+	int committed = state_commit(s->state);
+	return r ? r : committed;
+}
+
+/* What is wrong with the list itself, said after it was wrong twice. */
+static int list_failed(struct scanning *s, int error)
+{
+	struct buf path = BUF_NULL, why = BUF_NULL;
+	enum finding_code code = error == -EBADMSG ? FINDING_LIST_CORRUPT : FINDING_LIST_UNREADABLE;
+	int r = 0;
+
+	layout_add_mailboxes_db(&path, &s->target->imapd_conf);
+	buf_addf(&why, "mailboxes.db: %s: mailboxes may have been left out",
+		 error == -EBADMSG	     ? "damaged"
+		 : error == -EPROTONOSUPPORT ? "an engine or record format that is not known here"
+		 : error == -EAGAIN	     ? "changed under every attempt to read it"
+					     : strerror(-error));
+	r = buf_error(&path) ? -ENOMEM : buf_error(&why);
+	if (r == 0 && (error == -EBADMSG || file_error_is_media(error))) {
+		struct finding finding = {
+			.verdict = finding_code_verdict(code),
+			.code = finding_code_name(code),
+			.object = "list",
+			.path = buf_span(&path),
+			.detail = buf_str(&why),
+		};
+		r = scanning_finding(s, &finding);
+	}
+	if (r == 0)
+		r = scanning_gap(s, NULL, buf_str(&path), buf_str(&why));
+	buf_fini(&path);
+	buf_fini(&why);
+	return r;
+}
+
+static bool is_about_the_list(int error)
+{
+	return error == -EBADMSG || error == -EPROTONOSUPPORT || error == -EAGAIN ||
+	       error == -ENOENT || error == -EACCES || error == -ELOOP || error == -EINVAL ||
+	       error == -EPERM || file_error_is_media(error);
+}
+
+int survey_mailboxes(struct scanning *s)
+{
+	int r = list_into_state(s);
+
+	if (r == -EBADMSG || file_error_is_media(r)) {
+		clock_sleep_ns(s->options->settle_ns);
+		r = list_into_state(s);
+	}
+	s->survey_whole = r == 0;
+	if (is_about_the_list(r))
+		r = list_failed(s, r);
+	return r;
+}
+
+struct looking_for {
+	const struct mailbox *mailbox;
+	bool found;
+};
+
+static int compare_entry(const struct mailbox_entry *entry, struct span key, bool restart,
+			 void *ctx)
+{
+	struct looking_for *wanted = ctx;
+	const struct mailbox_entry *mine = &wanted->mailbox->entry;
+	bool by_id = mine->unique_id.len > 0;
+
+	(void)key;
+	if (restart)
+		wanted->found = false;
+	if (entry &&
+	    span_equals(buf_span(by_id ? &entry->unique_id : &entry->name),
+			buf_span(by_id ? &mine->unique_id : &mine->name)) &&
+	    span_equals(buf_span(&entry->partition), buf_span(&mine->partition)) &&
+	    entry->legacy_dirs == mine->legacy_dirs &&
+	    (!mine->legacy_dirs || span_equals(buf_span(&entry->name), buf_span(&mine->name))))
+		wanted->found = true;
+	return 0;
+}
+
+int survey_is_listed(struct scanning *s, const struct mailbox *mailbox)
+{
+	struct looking_for wanted = { mailbox, false };
+	int r = list_walk(&s->target->imapd_conf, compare_entry, &wanted);
+
+	if (r)
+		return r;
+	return wanted.found ? 0 : SURVEY_GONE;
+}

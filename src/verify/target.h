@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A target is what a scan is about: one copy of a store, named by the configuration or by its
+ * imapd.conf. Its key, the real path of the configdirectory, is what state remembers it by, so
+ * that both ways of naming it mean the same target.
+ */
+#ifndef VERIFY_TARGET_H
+#define VERIFY_TARGET_H
+
+#include "base/compiler.h"
+#include "base/log.h"
+#include "format/assay/conf.h"
+#include "format/cyrus/imapd_conf.h"
+
+struct target {
+	char *store;
+	char *host;
+	char *imapd_conf_path;
+	char *key;
+	struct imapd_conf imapd_conf;
+};
+
+#define TARGET_NULL ((struct target){ 0 })
+
+/* May be called twice, and on TARGET_NULL. */
+void target_fini(struct target *target);
+
+/*
+ * Reads imapd.conf and finds the configdirectory. Every error is said in `log`: those of
+ * imapd_conf_read, or -ENOENT and its kin when the configdirectory is not there.
+ */
+int target_open(struct target *target, const char *store, const char *host,
+		const char *imapd_conf_path, const struct log *log) must_check;
+
+/* Resolves "STORE" or "STORE@HOST" in the configuration. -ENOENT, said in `log`, when none is so
+ * named; else as target_open. */
+int target_open_named(struct target *target, const struct conf *conf, const char *name,
+		      const struct log *log) must_check;
+
+#endif
