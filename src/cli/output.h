@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Output: the one place that knows how findings and verdicts look, for people and as JSON. JSON
+ * objects carry "schema_version", keys are snake_case, and bytes that are not UTF-8 stand escaped
+ * under their key and whole under KEY_base64.
+ */
+#ifndef CLI_OUTPUT_H
+#define CLI_OUTPUT_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/span.h"
+#include "service/gate.h"
+#include "state/state.h"
+
+#define OUTPUT_SCHEMA_VERSION 1
+
+/* An object with "type" and "schema_version". Never NULL: exits the program when out of memory. */
+json_t *output_object(const char *type);
+
+void output_set_int(json_t *object, const char *key, int64_t value);
+void output_set_bool(json_t *object, const char *key, bool value);
+void output_set_str(json_t *object, const char *key, const char *value); /* NULL: JSON null */
+void output_set_bytes(json_t *object, const char *key, struct span value);
+void output_set_time(json_t *object, const char *key, int64_t wall_ns); /* 0: JSON null */
+void output_set(json_t *object, const char *key, json_t *value);	/* takes `value` */
+
+/* Prints one line and frees the object. */
+void output_line(json_t *object);
+
+json_t *output_finding(const struct finding *finding);
+void output_print_finding(FILE *to, const struct finding *finding);
+
+json_t *output_gate(const char *store, const char *host, const struct gate_verdict *verdict);
+void output_print_gate(FILE *to, const char *store, const char *host,
+		       const struct gate_verdict *verdict);
+
+#endif
