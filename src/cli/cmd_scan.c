@@ -161,7 +161,8 @@ static void summarize_json(const struct scan_output *out, const struct run *run)
 
 static void summarize(struct scan_output *out, const struct run *run)
 {
-	char messages[32], bytes[32], took[64];
+	char messages[32], bytes[32], took[64], rate[32];
+	int64_t took_ns = max_of(run->ended_ns - run->started_ns, NS_PER_MS);
 
 	clear_line(out);
 	if (out->cli->json) {
@@ -170,11 +171,12 @@ static void summarize(struct scan_output *out, const struct run *run)
 	}
 	text_count(run->messages, messages, sizeof(messages));
 	text_bytes(run->bytes, bytes, sizeof(bytes));
-	text_duration(run->ended_ns - run->started_ns, took, sizeof(took));
-	(void)printf("%s  %s@%s  %s messages, %s in %" PRIu64 " mailboxes read in %s: %" PRIu64
+	text_duration(took_ns, took, sizeof(took));
+	text_bytes((uint64_t)((double)run->bytes / ((double)took_ns / 1e9)), rate, sizeof(rate));
+	(void)printf("%s  %s@%s  %s messages, %s in %" PRIu64 " mailboxes read in %s (%s/s): %" PRIu64
 		     " findings, %" PRIu64 " not checked, %" PRIu64 " in flight\n",
 		     headline(run), out->target->store, out->target->host, messages, bytes,
-		     run->mailboxes, took, run->findings, run->gaps, run->in_flight);
+		     run->mailboxes, took, rate, run->findings, run->gaps, run->in_flight);
 	if (run->buffered)
 		(void)printf("  %" PRIu64 " messages were read through the page cache: this "
 			     "filesystem refuses O_DIRECT, so the disk itself was not proven\n",

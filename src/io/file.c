@@ -46,15 +46,25 @@ int file_identify(int dirfd, const char *path, struct file_identity *ret_identit
 	return 0;
 }
 
+#define QUIET (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+
+int file_open_quietly(int dirfd, const char *path, int flags)
+{
+	int fd = openat(dirfd, path, QUIET | O_NOATIME | flags);
+
+	if (fd < 0 && errno == EPERM)
+		fd = openat(dirfd, path, QUIET | flags);
+	return fd < 0 ? -errno : fd;
+}
+
 int file_open(struct file *file, int dirfd, const char *name)
 {
-	int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	int extra = O_DIRECT | O_NOATIME;
 	int fd;
 
 	*file = FILE_NULL;
 	for (;;) {
-		fd = openat(dirfd, name, flags | extra);
+		fd = openat(dirfd, name, QUIET | extra);
 		if (fd >= 0)
 			break;
 		if (errno == EPERM && (extra & O_NOATIME))
@@ -162,7 +172,7 @@ void file_unlock(int fd)
 int file_open_beneath(int root_fd, const char *path, int *ret_fd)
 {
 	struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
 
@@ -171,6 +181,10 @@ int file_open_beneath(int root_fd, const char *path, int *ret_fd)
 		if (fd >= 0) {
 			*ret_fd = (int)fd;
 			return 0;
+		}
+		if (errno == EPERM && (how.flags & O_NOATIME)) {
+			how.flags &= ~(uint64_t)O_NOATIME;
+			continue;
 		}
 		/* -EAGAIN: a rename elsewhere in the tree raced with the check for `..`. */
 		if ((errno != EAGAIN && errno != EINTR) || tries > 100)

@@ -17,6 +17,13 @@
 
 #define FILE_ALIGN 4096 /* bytes: offsets, lengths and addresses of reads are multiples of it */
 
+/*
+ * open() without following a last symbolic link, without blocking and close-on-exec, that leaves
+ * the access time alone where that is allowed (O_NOATIME is for the owner and CAP_FOWNER). Returns
+ * a descriptor or a negative errno. `flags` are added: O_DIRECTORY, O_DIRECT.
+ */
+int file_open_quietly(int dirfd, const char *path, int flags) must_check;
+
 /* What tells one state of a file from another. */
 struct file_identity {
 	uint64_t dev;

@@ -6,12 +6,14 @@
  */
 #include "io/source.h"
 
+#include "io/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int file_read(struct source *src, uint64_t off, void *buf, uint64_t len, uint64_t *ret_n)
+static int source_file_read(struct source *src, uint64_t off, void *buf, uint64_t len, uint64_t *ret_n)
 {
 	if (off > INT64_MAX)
 		return -ERANGE;
@@ -22,7 +24,7 @@ static int file_read(struct source *src, uint64_t off, void *buf, uint64_t len, 
 	return 0;
 }
 
-static int file_size(struct source *src, uint64_t *ret_size)
+static int source_file_size(struct source *src, uint64_t *ret_size)
 {
 	struct stat st;
 
@@ -32,34 +34,34 @@ static int file_size(struct source *src, uint64_t *ret_size)
 	return 0;
 }
 
-static void file_close(struct source *src)
+static void source_file_close(struct source *src)
 {
 	(void)close(src->fd);
 }
 
-static const struct source_ops file_ops = {
-	.read = file_read,
-	.size = file_size,
-	.close = file_close,
+static const struct source_ops source_file_ops = {
+	.read = source_file_read,
+	.size = source_file_size,
+	.close = source_file_close,
 };
 
 int source_open_file(struct source *src, int dirfd, const char *path)
 {
 	struct stat st;
-	int fd = openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = file_open_quietly(dirfd, path, 0);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int r = fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
 	if (r) {
 		(void)close(fd);
 		return r;
 	}
-	*src = (struct source){ .ops = &file_ops, .fd = fd };
+	*src = (struct source){ .ops = &source_file_ops, .fd = fd };
 	return 0;
 }
 
-static int memory_read(struct source *src, uint64_t off, void *buf, uint64_t len, uint64_t *ret_n)
+static int source_memory_read(struct source *src, uint64_t off, void *buf, uint64_t len, uint64_t *ret_n)
 {
 	uint64_t n = off < src->bytes.len ? min_of(len, src->bytes.len - off) : 0;
 
@@ -69,26 +71,26 @@ static int memory_read(struct source *src, uint64_t off, void *buf, uint64_t len
 	return 0;
 }
 
-static int memory_size(struct source *src, uint64_t *ret_size)
+static int source_memory_size(struct source *src, uint64_t *ret_size)
 {
 	*ret_size = src->bytes.len;
 	return 0;
 }
 
-static void memory_close(struct source *src)
+static void source_memory_close(struct source *src)
 {
 	src->bytes = SPAN_NULL;
 }
 
-static const struct source_ops memory_ops = {
-	.read = memory_read,
-	.size = memory_size,
-	.close = memory_close,
+static const struct source_ops source_memory_ops = {
+	.read = source_memory_read,
+	.size = source_memory_size,
+	.close = source_memory_close,
 };
 
 void source_init_memory(struct source *src, struct span bytes)
 {
-	*src = (struct source){ .ops = &memory_ops, .fd = -1, .bytes = bytes };
+	*src = (struct source){ .ops = &source_memory_ops, .fd = -1, .bytes = bytes };
 }
 
 void source_close(struct source *src)

@@ -273,16 +273,17 @@ int channel_look(const struct imapd_conf *conf, const char *channel, struct chan
 	int r = 0;
 
 	*look = CHANNEL_LOOK_NULL;
-	buf_addf(&path, "%s/sync%s%s", imapd_conf_get(conf, "configdirectory", ""),
+	/* The dot follows a `sync` that is a symbolic link to another disk. */
+	buf_addf(&path, "%s/sync%s%s/.", imapd_conf_get(conf, "configdirectory", ""),
 		 channel ? "/" : "", channel ? channel : "");
 	r = buf_error(&path);
 	for (int tries = 0; r == 0; tries++) {
 		struct stat before, after;
 		channel_look_fini(look);
 		look->observed_ns = clock_wall_ns();
-		int fd = open(buf_str(&path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		int fd = file_open_quietly(AT_FDCWD, buf_str(&path), O_DIRECTORY);
 		if (fd < 0 || fstat(fd, &before)) {
-			r = -errno;
+			r = fd < 0 ? fd : -errno;
 			if (fd >= 0)
 				(void)close(fd);
 			break;

@@ -18,7 +18,7 @@
 #include "base/buf.h"
 #include "state/schema.h"
 
-#define BUSY_TIMEOUT_MS 5000
+#define BUSY_TIMEOUT_MS 60000 /* others write for half a second at a time */
 
 enum statement {
 	SQL_BEGIN,
@@ -296,6 +296,14 @@ static int state_open_database(struct state *state, enum state_access access)
 	r = buf_error(&path);
 	if (r == 0 && access == STATE_READ && faccessat(AT_FDCWD, buf_str(&path), F_OK, 0))
 		r = -errno;
+	if (r == 0 && access == STATE_WRITE) {
+		/* Names of mailboxes are nobody else's business; SQLite's side files take this mode. */
+		int fd = open(buf_str(&path), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd >= 0)
+			(void)close(fd);
+		else
+			r = log_error(state->log, -errno, "%s: %s", buf_str(&path), strerror(errno));
+	}
 	if (r == 0 && sqlite3_open_v2(buf_str(&path), &state->db, flags | SQLITE_OPEN_NOMUTEX,
 				      NULL) != SQLITE_OK)
 		r = state_fail(state, "opening");

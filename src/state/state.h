@@ -9,7 +9,7 @@
  *
  * A `struct state` belongs to one thread. Every function returns a negative errno: -EIO when SQLite
  * or the disk fails, -EBADMSG when the database is damaged or not ours, -EBUSY when another process
- * holds it for longer than 5 s; each is said once in the log given to state_open.
+ * holds it for longer than a minute; each is said once in the log given to state_open.
  */
 #ifndef STATE_STATE_H
 #define STATE_STATE_H

@@ -264,9 +264,8 @@ static int confirm_canary(struct scanning *s, const struct suspicion *what, stru
 
 	observe_message(&s->observer, again->mailbox, &what->witness, &seen);
 	struct judgement second = judge_message(&what->witness, &seen);
-	/* The message itself may be expunged or damaged by now: then the first sight counts. */
-	s->canary_found = what->first.verdict != ASSAY_OK && what->first.verdict != ASSAY_UNKNOWN &&
-			  second.verdict != ASSAY_OK;
+	/* The message itself may have been expunged by now: the first sight was by its digest. */
+	s->canary_found = second.verdict != ASSAY_OK;
 	return RESOLVED;
 }
 
@@ -311,6 +310,11 @@ static int confirm_message(struct scanning *s, struct suspicion *what)
 	struct relook again;
 	int r = relook_open(&again, what);
 
+	if (r && what->canary) { /* the mailbox has gone: the first sight has to do */
+		s->canary_found = true;
+		r = RESOLVED;
+		goto out;
+	}
 	if (r) {
 		r = confirm_unopenable(s, what, r);
 		goto out;
@@ -624,8 +628,11 @@ int confirm(struct scanning *s, enum confirm_which which)
 	int r = 0;
 
 	do {
-		if (which == CONFIRM_ALL)
+		/* A wait is coming: nobody else should wait for our transaction meanwhile. */
+		if (which == CONFIRM_ALL) {
 			pool_wait_idle(s->pool);
+			r = scanning_flush(s);
+		}
 		collect_from_pool(s);
 		struct suspicion *list = take(s->suspicions);
 		while (list && r == 0) {

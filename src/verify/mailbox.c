@@ -202,10 +202,9 @@ static int index_load_header(struct mailbox_index *ix)
 int mailbox_index_open(struct mailbox_index *ix, const struct mailbox *mailbox)
 {
 	*ix = MAILBOX_INDEX_NULL;
-	int fd = openat(mailbox->index_fd, INDEX_FILE,
-			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = file_open_quietly(mailbox->index_fd, INDEX_FILE, 0);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	ix->fd = fd;
 	struct stat st;
 	int r = fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;

@@ -21,7 +21,6 @@
 struct job {
 	struct mailbox *mailbox;
 	struct witness witness;
-	bool canary;
 };
 
 struct pool {
@@ -32,6 +31,7 @@ struct pool {
 	unsigned first, count; /* of the ring */
 	unsigned busy;	       /* threads with a job */
 	bool closing;
+	bool canary_planted;
 	struct suspicion *suspicions;
 	size_t nr_suspicions;
 	struct mailbox *done;
@@ -51,7 +51,7 @@ static void count_down_locked(struct pool *pool, struct mailbox *mailbox)
 }
 
 static struct suspicion *suspicion_of_job(const struct job *job, const struct observation *seen,
-					  struct judgement judgement)
+					  struct judgement judgement, bool canary)
 {
 	struct suspicion *suspicion = malloc(sizeof(*suspicion));
 
@@ -64,9 +64,40 @@ static struct suspicion *suspicion_of_job(const struct job *job, const struct ob
 			.first = judgement,
 			.noticed_ns = clock_mono_ns(),
 			.looks = 1,
-			.canary = job->canary,
+			.canary = canary,
 		};
 	return suspicion;
+}
+
+/* Runs with the lock held. A suspicion keeps its mailbox pending. */
+static void add_suspicion_locked(struct pool *pool, struct suspicion *suspicion)
+{
+	suspicion->next = pool->suspicions;
+	pool->suspicions = suspicion;
+	pool->nr_suspicions++;
+}
+
+/* Reads a message that was just found good against a wrong twin of its record. */
+static void pool_plant_canary(struct pool *pool, struct observer *observer, const struct job *good)
+{
+	struct job twin = *good;
+	struct observation seen;
+	struct suspicion *suspicion = NULL;
+
+	twin.witness.guid[SHA1_LEN - 1] ^= 1;
+	observe_message(observer, twin.mailbox, &twin.witness, &seen);
+	struct judgement judgement = judge_message(&twin.witness, &seen);
+	if (judgement.verdict != ASSAY_OK && judgement.code != FINDING_MESSAGE_DIGEST)
+		return; /* the message has gone meanwhile: the next one will do */
+	if (judgement.verdict != ASSAY_OK)
+		suspicion = suspicion_of_job(&twin, &seen, judgement, true);
+	(void)pthread_mutex_lock(&pool->lock);
+	pool->canary_planted = true;
+	if (suspicion) {
+		atomic_fetch_add(&twin.mailbox->pending, 1);
+		add_suspicion_locked(pool, suspicion);
+	}
+	(void)pthread_mutex_unlock(&pool->lock);
 }
 
 static void pool_do_job(struct pool *pool, struct observer *observer, const struct job *job)
@@ -77,28 +108,27 @@ static void pool_do_job(struct pool *pool, struct observer *observer, const stru
 	observe_message(observer, job->mailbox, &job->witness, &seen);
 	struct judgement judgement = judge_message(&job->witness, &seen);
 	if (judgement.verdict != ASSAY_OK) {
-		suspicion = suspicion_of_job(job, &seen, judgement);
+		suspicion = suspicion_of_job(job, &seen, judgement, false);
 		if (!suspicion) /* no memory to remember it: then it was not checked */
 			atomic_fetch_add(&job->mailbox->gaps, 1);
+	} else if (!pool_has_planted_canary(pool)) {
+		pool_plant_canary(pool, observer, job);
 	}
-	if (!job->canary && seen.digested) {
+	if (seen.digested) {
 		atomic_fetch_add(&job->mailbox->messages, 1);
 		atomic_fetch_add(&job->mailbox->bytes, seen.identity.size);
 	}
 
 	(void)pthread_mutex_lock(&pool->lock);
-	if (suspicion) {
-		suspicion->next = pool->suspicions;
-		pool->suspicions = suspicion;
-		pool->nr_suspicions++;
-	} else {
-		count_down_locked(pool, job->mailbox);
-	}
-	if (!job->canary && seen.digested) {
+	if (seen.digested) {
 		pool->messages++;
 		pool->bytes += seen.identity.size;
 		pool->buffered += !seen.direct;
 	}
+	if (suspicion)
+		add_suspicion_locked(pool, suspicion);
+	else
+		count_down_locked(pool, job->mailbox);
 	(void)pthread_mutex_unlock(&pool->lock);
 }
 
@@ -203,15 +233,21 @@ void pool_free(struct pool *pool)
 	free(pool);
 }
 
-void pool_submit(struct pool *pool, struct mailbox *mailbox, const struct witness *witness,
-		 bool canary)
+bool pool_has_planted_canary(struct pool *pool)
+{
+	(void)pthread_mutex_lock(&pool->lock);
+	bool planted = pool->canary_planted;
+	(void)pthread_mutex_unlock(&pool->lock);
+	return planted;
+}
+
+void pool_submit(struct pool *pool, struct mailbox *mailbox, const struct witness *witness)
 {
 	atomic_fetch_add(&mailbox->pending, 1);
 	(void)pthread_mutex_lock(&pool->lock);
 	while (pool->count == QUEUE_LEN)
 		(void)pthread_cond_wait(&pool->has_room, &pool->lock);
-	pool->jobs[(pool->first + pool->count) % QUEUE_LEN] =
-		(struct job){ mailbox, *witness, canary };
+	pool->jobs[(pool->first + pool->count) % QUEUE_LEN] = (struct job){ mailbox, *witness };
 	pool->count++;
 	(void)pthread_cond_signal(&pool->has_job);
 	(void)pthread_mutex_unlock(&pool->lock);

@@ -14,11 +14,30 @@
 
 #define OPEN_MAILBOXES_MAX 64 /* each holds up to three descriptors */
 #define PROGRESS_INTERVAL (NS_PER_S / 5)
+#define TRANSACTION_MAX (NS_PER_S / 2)
 #define UIDS_BYTES ((1u << 24) / 8)
 
 bool scanning_is_stopped(const struct scanning *s)
 {
 	return s->options->stop && *s->options->stop;
+}
+
+int scanning_write(struct scanning *s)
+{
+	if (s->in_transaction)
+		return 0;
+	int r = state_begin(s->state);
+	s->in_transaction = r == 0;
+	s->transaction_ns = clock_mono_ns();
+	return r;
+}
+
+int scanning_flush(struct scanning *s)
+{
+	if (!s->in_transaction)
+		return 0;
+	s->in_transaction = false;
+	return state_commit(s->state);
 }
 
 int scanning_gap(struct scanning *s, struct mailbox *mailbox, const char *path, const char *why)
@@ -30,7 +49,8 @@ int scanning_gap(struct scanning *s, struct mailbox *mailbox, const char *path, 
 		atomic_fetch_add(&mailbox->gaps, 1);
 	if (s->events->gap)
 		s->events->gap(name, path, why, s->events->ctx);
-	return state_gap_put(s->state, s->run.id, name, span_of_str(path), why);
+	int r = scanning_write(s);
+	return r ? r : state_gap_put(s->state, s->run.id, name, span_of_str(path), why);
 }
 
 int scanning_finding(struct scanning *s, struct finding *finding)
@@ -38,7 +58,12 @@ int scanning_finding(struct scanning *s, struct finding *finding)
 	finding->target = s->target_id;
 	finding->store = s->target->store;
 	finding->host = s->target->host;
-	int r = state_finding_put(s->state, s->run.id, clock_wall_ns(), finding);
+	int r = scanning_write(s);
+	if (r == 0)
+		r = state_finding_put(s->state, s->run.id, clock_wall_ns(), finding);
+	/* It is durable before it is told. */
+	if (r == 0)
+		r = scanning_flush(s);
 	if (r)
 		return r;
 	s->run.findings++;
@@ -71,6 +96,17 @@ static void scanning_progress(struct scanning *s)
 	s->events->progress(&progress, s->events->ctx);
 }
 
+/* A stopped pass may have left messages out: that is no coverage, and does not come here. */
+static int scanning_cover(struct scanning *s, struct mailbox *mailbox)
+{
+	int r = scanning_write(s);
+
+	return r ? r
+		 : state_mailbox_verified(s->state, s->target_id, s->run.id, buf_span(&mailbox->key),
+					  mailbox->started_ns, atomic_load(&mailbox->messages),
+					  atomic_load(&mailbox->bytes));
+}
+
 static int scanning_collect_done(struct scanning *s)
 {
 	struct mailbox *done = pool_take_done(s->pool);
@@ -79,14 +115,10 @@ static int scanning_collect_done(struct scanning *s)
 	while (done) {
 		struct mailbox *mailbox = done;
 		done = mailbox->next_done;
-		/* A stopped pass may have left messages out: that is no coverage. */
 		if (atomic_load(&mailbox->gaps))
 			s->nr_mailboxes_missed++;
 		else if (r == 0 && !mailbox->superseded && !scanning_is_stopped(s))
-			r = state_mailbox_verified(s->state, s->target_id, s->run.id,
-						   buf_span(&mailbox->key), mailbox->started_ns,
-						   atomic_load(&mailbox->messages),
-						   atomic_load(&mailbox->bytes));
+			r = scanning_cover(s, mailbox);
 		s->nr_open_mailboxes--;
 		s->run.mailboxes += !mailbox->superseded;
 		mailbox_close_dirs(mailbox);
@@ -99,6 +131,8 @@ int scanning_collect(struct scanning *s)
 {
 	int r = scanning_collect_done(s);
 
+	if (r == 0 && s->in_transaction && clock_mono_ns() - s->transaction_ns > TRANSACTION_MAX)
+		r = scanning_flush(s);
 	scanning_progress(s);
 	return r;
 }
@@ -193,6 +227,8 @@ static int scanning_work(struct scanning *s)
 		else if (!s->suspicions && s->nr_open_mailboxes == 0)
 			break;
 	}
+	int flushed = scanning_flush(s);
+	r = r ? r : flushed;
 	confirm_abandon(s);
 	while (s->again) {
 		struct mailbox *mailbox = s->again;
@@ -200,7 +236,8 @@ static int scanning_work(struct scanning *s)
 		mailbox_unref(mailbox);
 	}
 	int collected = scanning_collect(s);
-	return r ? r : collected;
+	flushed = scanning_flush(s);
+	return r ? r : collected ? collected : flushed;
 }
 
 /* The one place that decides how good a run was. */
@@ -208,8 +245,7 @@ static enum run_status run_status(const struct scanning *s, int error)
 {
 	if (error || scanning_is_stopped(s))
 		return RUN_INTERRUPTED;
-	if ((s->canary_planted && !s->canary_found) ||
-	    (s->canary_planted && !s->index_canary_found))
+	if (pool_has_planted_canary(s->pool) && !(s->canary_found && s->index_canary_found))
 		return RUN_VOID;
 	if (s->run.gaps || s->nr_mailboxes_missed || !s->survey_whole || s->nr_mailboxes_total == 0)
 		return RUN_INCOMPLETE;
@@ -226,7 +262,7 @@ static int scanning_end(struct scanning *s, int error)
 	if (s->run.status == RUN_VOID)
 		log_warning(s->log, "%s@%s: the planted fault was not found: this run is void",
 			    s->target->store, s->target->host);
-	int r = error;
+	int r = error ? error : scanning_write(s);
 	if (r == 0 && (s->run.status == RUN_COMPLETE || s->run.status == RUN_INCOMPLETE))
 		r = confirm_close_findings(s);
 	if (r == 0 && s->survey_whole && s->run.status == RUN_COMPLETE)
@@ -235,7 +271,8 @@ static int scanning_end(struct scanning *s, int error)
 		s->run.status = RUN_INTERRUPTED;
 	s->run.ended_ns = clock_wall_ns();
 	int updated = state_run_update(s->state, &s->run);
-	return r ? r : updated;
+	int flushed = scanning_flush(s);
+	return r ? r : updated ? updated : flushed;
 }
 
 static int scanning_begin(struct scanning *s)

@@ -56,8 +56,14 @@ void pool_free(struct pool *pool);
  * up here, and down when the message is done or, where it is suspicious, when the suspicion is
  * resolved.
  */
-void pool_submit(struct pool *pool, struct mailbox *mailbox, const struct witness *witness,
-		 bool canary);
+void pool_submit(struct pool *pool, struct mailbox *mailbox, const struct witness *witness);
+
+/*
+ * True once the planted fault is on its way: beside the first message that is found good, the same
+ * message is read once more against a record with one bit wrong. If that is not noticed, no good
+ * verdict of this scan means anything.
+ */
+bool pool_has_planted_canary(struct pool *pool);
 
 /* Counts `pending` down for the pass itself or for a resolved suspicion; the mailbox comes out of
  * pool_take_done when it reaches 0. */
@@ -92,11 +98,12 @@ struct scanning {
 	unsigned nr_open_mailboxes;
 	struct mailbox *again; /* to be passed through once more; linked by next_done */
 	struct map in_flight; /* mailbox key NUL object: not to be closed by this run */
-	bool canary_planted;
 	bool canary_found;
 	bool index_canary_found;
 	int64_t started_mono_ns;
 	int64_t last_progress_ns;
+	bool in_transaction;
+	int64_t transaction_ns; /* monotonic: when it was begun */
 	uint64_t *uids; /* bitmap of pass.c: message files not accounted for */
 	bool survey_whole; /* the whole list was read */
 	uint64_t nr_mailboxes_total;
@@ -145,6 +152,13 @@ int confirm_close_findings(struct scanning *s) must_check;
 /* ---- scan.c ---- */
 
 bool scanning_is_stopped(const struct scanning *s);
+
+/*
+ * What a scan writes is gathered into transactions of half a second, since each costs a flush of
+ * the disk. scanning_write() opens one where none is open; call it before every change of state.
+ */
+int scanning_write(struct scanning *s) must_check;
+int scanning_flush(struct scanning *s) must_check;
 
 /* Records a gap: something in scope could not be checked. `mailbox` may be NULL. */
 int scanning_gap(struct scanning *s, struct mailbox *mailbox, const char *path,

@@ -60,13 +60,13 @@ static int put_entry(const struct mailbox_entry *entry, struct span record_key, 
 /* One transaction for the whole list: a few microseconds a mailbox. */
 static int list_into_state(struct scanning *s)
 {
-	int r = state_begin(s->state);
+	int r = scanning_write(s);
 
 	if (r)
 		return r;
 	s->nr_mailboxes_total = 0;
 	r = list_walk(&s->target->imapd_conf, put_entry, s);
-	int committed = state_commit(s->state);
+	int committed = scanning_flush(s);
 	return r ? r : committed;
 }
 

@@ -195,8 +195,9 @@ static int line_parse(struct conf_file *file, struct span line)
 		return 0;
 	uint64_t len = name_len(line);
 	if (len == 0 || len == line.len || line.data[len] != ':')
-		return log_error(file->log, -EBADMSG, "%s:%u: not an option: expected `name: value`",
-				 file->name, file->line);
+		return log_error(file->log, -EBADMSG,
+				 "%s:%u: not an option: expected `name: value`", file->name,
+				 file->line);
 	for (uint64_t i = 0; i < len; i++) {
 		uint8_t c = line.data[i];
 		buf_add_char(&name, c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : (char)c);

@@ -106,9 +106,9 @@ static int header_judge_unknown(struct span bytes, const struct index_header *he
 	uint32_t start = header->start_offset, size = header->record_size;
 
 	if (shape)
-		return start == shape->header_len && size == shape->record_len ?
-			       INDEX_UNKNOWN_VERSION :
-			       -EBADMSG;
+		return start == shape->header_len && size == shape->record_len
+			       ? INDEX_UNKNOWN_VERSION
+			       : -EBADMSG;
 	if (header->version <= INDEX_VERSION_LAST || header->version > INDEX_VERSION_PLAUSIBLE)
 		return -EBADMSG;
 	if (start < INDEX_HEADER_MAX || start > INDEX_SIZE_PLAUSIBLE || start % 4 ||
@@ -201,11 +201,11 @@ const char *index_field_name(const struct index_header *header, uint32_t byte)
 		uint32_t end; /* first byte behind the field */
 		const char *name;
 	} fields[] = {
-		{ 4, "uid" },	      { 8, "internaldate" },   { 12, "sentdate" },
-		{ 16, "size" },	      { 20, "header_size" },   { 24, "gmtime" },
+		{ 4, "uid" },		{ 8, "internaldate" },	{ 12, "sentdate" },
+		{ 16, "size" },		{ 20, "header_size" },	{ 24, "gmtime" },
 		{ 28, "cache_offset" }, { 32, "last_updated" }, { 36, "flags" },
-		{ 52, "user_flags" }, { 56, "savedate" },      { 60, "cache_version" },
-		{ 80, "guid" },	      { 88, "modseq" },
+		{ 52, "user_flags" },	{ 56, "savedate" },	{ 60, "cache_version" },
+		{ 80, "guid" },		{ 88, "modseq" },
 	};
 	uint32_t size = header->record_size;
 

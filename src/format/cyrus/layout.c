@@ -12,8 +12,8 @@
 #define PATH_LEN_MAX 4096 /* bytes below the root */
 
 /* The value of "WHAT-PARTITION" where it is an absolute path, else NULL. */
-static const char *root_find(const struct imapd_conf *conf, const char *what,
-			     const char *partition, bool *ret_given)
+static const char *root_find(const struct imapd_conf *conf, const char *what, const char *partition,
+			     bool *ret_given)
 {
 	cleanup(buf_fini) struct buf name = BUF_NULL;
 	const char *value = NULL;
@@ -188,8 +188,8 @@ int layout_add_mailbox_dir(struct buf *b, const struct imapd_conf *conf,
 
 	if (max_of(entry->name.len, entry->unique_id.len) > PATH_LEN_MAX)
 		return -EBADMSG;
-	int r = by_name ? dir_add_by_name(&dir, conf, buf_span(&entry->name)) :
-			  dir_add_by_id(&dir, buf_span(&entry->unique_id));
+	int r = by_name ? dir_add_by_name(&dir, conf, buf_span(&entry->name))
+			: dir_add_by_id(&dir, buf_span(&entry->unique_id));
 	if (r)
 		return r;
 	r = buf_error(&dir);
