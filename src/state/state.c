@@ -33,6 +33,7 @@ enum statement {
 	SQL_MAILBOX_PUT,
 	SQL_MAILBOX_NEXT,
 	SQL_MAILBOX_VERIFIED,
+	SQL_MAILBOX_FORGET,
 	SQL_MAILBOX_PRUNE,
 	SQL_MAILBOX_GET,
 	SQL_COVERAGE,
@@ -79,6 +80,7 @@ static const char *const sql[SQL_COUNT_] = {
 		" WHERE target = ?1 AND key > ?3 AND listed_run = ?2 ORDER BY key LIMIT 1",
 	[SQL_MAILBOX_VERIFIED] = "UPDATE mailbox SET verified_ns = ?4, verified_run = ?2,"
 				 " messages = ?5, bytes = ?6 WHERE target = ?1 AND key = ?3",
+	[SQL_MAILBOX_FORGET] = "DELETE FROM mailbox WHERE target = ?1 AND key = ?2",
 	[SQL_MAILBOX_PRUNE] = "DELETE FROM mailbox WHERE target = ?1 AND listed_run <> ?2",
 	[SQL_MAILBOX_GET] = "SELECT listed_run, verified_run FROM mailbox WHERE target = ?1 AND"
 			    " key = ?2",
@@ -539,6 +541,14 @@ int state_mailbox_verified(struct state *state, int64_t target, int64_t run, str
 	bind_u64(stmt, 5, messages);
 	bind_u64(stmt, 6, bytes);
 	return state_execute(state, stmt, "recording coverage");
+}
+
+int state_mailbox_forget(struct state *state, int64_t target, struct span key)
+{
+	PREPARE(stmt, state, SQL_MAILBOX_FORGET, "forgetting a mailbox");
+	bind_int(stmt, 1, target);
+	bind_span(stmt, 2, key);
+	return state_execute(state, stmt, "forgetting a mailbox");
 }
 
 int state_mailbox_prune(struct state *state, int64_t target, int64_t run)

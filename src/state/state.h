@@ -111,6 +111,9 @@ int state_mailbox_next(struct state *state, int64_t target, int64_t run, struct 
 int state_mailbox_verified(struct state *state, int64_t target, int64_t run, struct span key,
 			   int64_t started_ns, uint64_t messages, uint64_t bytes) must_check;
 
+/* Forgets a mailbox that was deleted while `run` was under way: there is nothing left to verify. */
+int state_mailbox_forget(struct state *state, int64_t target, struct span key) must_check;
+
 /* Forgets the mailboxes that `run` did not list. */
 int state_mailbox_prune(struct state *state, int64_t target, int64_t run) must_check;
 

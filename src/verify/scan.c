@@ -264,7 +264,7 @@ static int scanning_end(struct scanning *s, int error)
 			    s->target->store, s->target->host);
 	int r = error ? error : scanning_write(s);
 	if (r == 0 && (s->run.status == RUN_COMPLETE || s->run.status == RUN_INCOMPLETE))
-		r = confirm_close_findings(s);
+		r = closing_run(s);
 	if (r == 0 && s->survey_whole && s->run.status == RUN_COMPLETE)
 		r = state_mailbox_prune(s->state, s->target_id, s->run.id);
 	if (r)

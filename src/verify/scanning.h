@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the parts of one scan share: scan.c leads, survey.c lists the mailboxes, pass.c goes through
- * one mailbox, pool.c reads messages, confirm.c takes the second look. Internal to verify/.
+ * one mailbox, pool.c reads messages, confirm.c takes the second look, tell.c puts it into words,
+ * closing.c closes what was disproved. Internal to verify/.
  *
  * Threads: one scan thread owns state, the survey and every suspicion; reader threads only take
  * jobs and give back suspicions and finished mailboxes through the pool. Nothing else is shared.
@@ -98,6 +99,7 @@ struct scanning {
 	unsigned nr_open_mailboxes;
 	struct mailbox *again; /* to be passed through once more; linked by next_done */
 	struct map in_flight; /* mailbox key NUL object: not to be closed by this run */
+	bool in_flight_overflow; /* there were more than are kept: this run closes nothing */
 	bool canary_found;
 	bool index_canary_found;
 	int64_t started_mono_ns;
@@ -117,11 +119,13 @@ struct scanning {
 int survey_mailboxes(struct scanning *s) must_check;
 
 /*
- * Whether the list still has this mailbox at the same place. 0: yes; SURVEY_GONE: it was deleted
- * or renamed to another place; negative errno: cannot tell.
+ * Where the list has this mailbox now. 0: at the same place; SURVEY_MOVED: elsewhere, and *ret_moved
+ * is the mailbox there (a reference for the caller); SURVEY_GONE: it was deleted; negative errno:
+ * cannot tell.
  */
-enum { SURVEY_GONE = 1 };
-int survey_is_listed(struct scanning *s, const struct mailbox *mailbox) must_check;
+enum { SURVEY_GONE = 1, SURVEY_MOVED = 2 };
+int survey_find(struct scanning *s, const struct mailbox *mailbox,
+		struct mailbox **ret_moved) must_check;
 
 /* ---- pass.c ---- */
 
@@ -146,8 +150,31 @@ int confirm(struct scanning *s, enum confirm_which which) must_check;
 /* Drops what was not resolved, when a scan is stopped. */
 void confirm_abandon(struct scanning *s);
 
+/* ---- tell.c: each tells one thing about a suspicion; 0 or a negative errno ---- */
+
+/* What a suspicion is about, as findings name it: "message:3", "record:5", "index", "mailbox". */
+void suspicion_object(const struct suspicion *what, char out[32]);
+
+/* Appends the key of an object in scanning.in_flight. */
+void suspicion_key(struct buf *b, struct span mailbox_key, const char *object);
+
+/* It moved: counted, and remembered so that this run closes no finding about it. */
+int tell_in_flight(struct scanning *s, const struct suspicion *what) must_check;
+
+/* It could not be checked, and why. */
+int tell_gap(struct scanning *s, const struct suspicion *what, const char *why) must_check;
+
+/* It is wrong. The last two are gaps as well: messages could not be checked because of them. */
+int tell_message(struct scanning *s, const struct suspicion *what, enum finding_code code) must_check;
+int tell_record(struct scanning *s, const struct suspicion *what, const struct mailbox_index *ix,
+		const uint8_t *bytes) must_check;
+int tell_index(struct scanning *s, const struct suspicion *what, const struct mailbox_index *ix,
+	       enum finding_code code) must_check;
+
+/* ---- closing.c ---- */
+
 /* Closes the open findings that this run has disproved. */
-int confirm_close_findings(struct scanning *s) must_check;
+int closing_run(struct scanning *s) must_check;
 
 /* ---- scan.c ---- */
 

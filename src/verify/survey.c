@@ -125,7 +125,15 @@ int survey_mailboxes(struct scanning *s)
 struct looking_for {
 	const struct mailbox *mailbox;
 	bool found;
+	struct mailbox *moved; /* the latest place that is not the old one */
 };
+
+static bool same_place(const struct mailbox_entry *a, const struct mailbox_entry *b)
+{
+	return span_equals(buf_span(&a->partition), buf_span(&b->partition)) &&
+	       a->legacy_dirs == b->legacy_dirs &&
+	       (!a->legacy_dirs || span_equals(buf_span(&a->name), buf_span(&b->name)));
+}
 
 static int compare_entry(const struct mailbox_entry *entry, struct span key, bool restart,
 			 void *ctx)
@@ -135,24 +143,40 @@ static int compare_entry(const struct mailbox_entry *entry, struct span key, boo
 	bool by_id = mine->unique_id.len > 0;
 
 	(void)key;
-	if (restart)
+	if (restart) {
 		wanted->found = false;
-	if (entry &&
-	    span_equals(buf_span(by_id ? &entry->unique_id : &entry->name),
-			buf_span(by_id ? &mine->unique_id : &mine->name)) &&
-	    span_equals(buf_span(&entry->partition), buf_span(&mine->partition)) &&
-	    entry->legacy_dirs == mine->legacy_dirs &&
-	    (!mine->legacy_dirs || span_equals(buf_span(&entry->name), buf_span(&mine->name))))
+		mailbox_unref(take(wanted->moved));
+	}
+	if (!entry || !span_equals(buf_span(by_id ? &entry->unique_id : &entry->name),
+				   buf_span(by_id ? &mine->unique_id : &mine->name)))
+		return 0;
+	if (same_place(entry, mine)) {
 		wanted->found = true;
-	return 0;
+		return 0;
+	}
+	struct mailbox_row row = {
+		.key = buf_span(&wanted->mailbox->key),
+		.name = buf_span(&entry->name),
+		.partition = buf_span(&entry->partition),
+		.legacy_dirs = entry->legacy_dirs,
+		.has_unique_id = by_id,
+	};
+	mailbox_unref(take(wanted->moved));
+	int r = mailbox_new(wanted->mailbox->conf, &row, &wanted->moved);
+	if (r == 0)
+		wanted->moved->passes = wanted->mailbox->passes + 1;
+	return r;
 }
 
-int survey_is_listed(struct scanning *s, const struct mailbox *mailbox)
+int survey_find(struct scanning *s, const struct mailbox *mailbox, struct mailbox **ret_moved)
 {
-	struct looking_for wanted = { mailbox, false };
+	struct looking_for wanted = { .mailbox = mailbox };
 	int r = list_walk(&s->target->imapd_conf, compare_entry, &wanted);
 
-	if (r)
-		return r;
-	return wanted.found ? 0 : SURVEY_GONE;
+	if (r || wanted.found || !wanted.moved) {
+		mailbox_unref(wanted.moved);
+		return r || wanted.found ? r : SURVEY_GONE;
+	}
+	*ret_moved = wanted.moved;
+	return SURVEY_MOVED;
 }
