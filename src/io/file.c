@@ -71,6 +71,9 @@ int file_open(struct file *file, int dirfd, const char *name)
 			extra &= ~O_NOATIME;
 		else if (errno == EINVAL && (extra & O_DIRECT))
 			extra &= ~O_DIRECT;
+		else if (errno == ENXIO && file_identify(dirfd, name, &file->identity) == 0 &&
+			 !S_ISREG(file->identity.mode))
+			return -EINVAL; /* a socket cannot be opened, and no disk is to blame */
 		else if (errno != EINTR)
 			return -errno;
 	}

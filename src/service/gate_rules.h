@@ -6,7 +6,9 @@
 #ifndef SERVICE_GATE_RULES_H
 #define SERVICE_GATE_RULES_H
 
+#include "base/map.h"
 #include "service/gate.h"
+#include "state/state.h"
 
 /* One side of the question; a copy of what the configuration says, owned by the case. */
 struct gate_side {
@@ -41,6 +43,16 @@ void rule_say(struct gate_rule *rule, enum assay_result result, const char *code
 
 /* Keeps a name, up to GATE_LIST_MAX of them. -ENOMEM. */
 int gate_list_add(struct gate_list *list, struct span name) must_check;
+
+/* Keeps the names of a map, in order. -ENOMEM. */
+int gate_list_map(struct gate_list *list, const struct map *names) must_check;
+
+/* Adds the open findings of a copy, `side` being its host. Errors of state_finding_each. */
+int rule_collect_findings(struct state *state, int64_t target, const char *side,
+			  struct gate_rule *rule) must_check;
+
+/* "corrupt: message 3 of user.u001", of the first finding of a rule that has one. */
+void rule_describe_finding(const struct gate_rule *rule, char *out, size_t size);
 
 void gate_rule_fini(struct gate_rule *rule);
 

@@ -397,6 +397,9 @@ int state_target_lock(struct state *state, int64_t target)
 {
 	struct buf path = BUF_NULL;
 
+	if (state->lock_fd >= 0) /* one scan at a time: the one before has ended */
+		(void)close(state->lock_fd);
+	state->lock_fd = -1;
 	buf_addf(&path, "%s/scan-%lld.lock", state->dir, (long long)target);
 	int r = buf_error(&path);
 	int fd = r ? -1 : open(buf_str(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);

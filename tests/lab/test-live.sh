@@ -36,7 +36,7 @@ ALL_CASES="lab drained"
 for side in master replica; do
 	for how in $DAMAGES; do ALL_CASES="$ALL_CASES damage-$side-$how"; done
 done
-ALL_CASES="$ALL_CASES stale wedged-killed wedged-frozen wedged-looping master-only log-unreadable"
+ALL_CASES="$ALL_CASES stale wedged-killed wedged-frozen wedged-looping master-only lost-event log-unreadable"
 ALL_CASES="$ALL_CASES never-scanned scanned-too-long-ago command churn"
 
 # --------------------------------------------------------------------- the lab itself
@@ -272,6 +272,23 @@ case_master_only() {
 		(.users | index("u900") != null) and (.mailboxes | index("user.u900") != null)'
 	mv "$WORK/log.aside" "$(sync_dir)/log"
 	expect_recovered master-only
+}
+
+# Mail whose event was lost: nothing is outstanding, every mailbox is there, and yet the replica
+# lacks messages. Only the two indexes tell.
+case_lost_event() {
+	settle
+	quiet_lab crash-replication term-client
+	quiet_lab mail 2 "$SEED" u002
+	mv "$(sync_dir)/log" "$WORK/log.aside" || not_ok "lost-event: there is a log" "none"
+	gate
+	expect_gate lost-event 1 deny
+	expect_json "lost-event: rule complete fails with complete.messages_missing" \
+		'failing("complete") | .code == "complete.messages_missing"'
+	expect_json "lost-event: u002 is named" 'rule("complete") |
+		(.users | index("u002") != null) and (.mailboxes | index("user.u002") != null)'
+	mv "$WORK/log.aside" "$(sync_dir)/log"
+	expect_recovered lost-event
 }
 
 # What cannot be read is unknown, and unknown is not fresh. (Root may read any folder, so the
