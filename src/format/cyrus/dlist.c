@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define DLIST_DEPTH_MAX 32	   /* brackets open at once */
-#define DLIST_TEXT_MAX (64 * 1024) /* bytes of one atom, quoted string or literal */
+#define DLIST_DEPTH_MAX 32	       /* brackets open at once */
+#define DLIST_TEXT_MAX UINT64_C(65536) /* bytes of one atom, quoted string or literal */
 
 /* Cyrus takes any white space between values, though it writes single spaces only. */
 static bool byte_is_space(uint8_t c)
@@ -29,6 +29,7 @@ static struct span span_from(struct span s, uint64_t off)
 	return off < s.len ? span_of(s.data + off, s.len - off) : SPAN_NULL;
 }
 
+/* The bare word NIL is told from the text "NIL" by the quotes alone, as in IMAP. */
 static int atom_parse(struct span s, struct dlist_value *ret_value, uint64_t *ret_len)
 {
 	uint64_t len = 0;
@@ -44,6 +45,7 @@ static int atom_parse(struct span s, struct dlist_value *ret_value, uint64_t *re
 	return 0;
 }
 
+/* Text in double quotes. Measured in one go; backslashes stay in until dlist_add_text. */
 static int quoted_parse(struct span s, struct dlist_value *ret_value, uint64_t *ret_len)
 {
 	bool escaped = false;
@@ -174,6 +176,7 @@ int dlist_next(struct dlist_cursor *cursor, struct dlist_value *ret_value)
 		if (r)
 			return r;
 	}
+	/* `a(b)` is two values to Cyrus, but nothing writes that: take it for damage. */
 	s = span_from(s, len);
 	if (s.len && !byte_is_space(s.data[0]))
 		return -EBADMSG;
@@ -185,7 +188,7 @@ int dlist_next(struct dlist_cursor *cursor, struct dlist_value *ret_value)
 int dlist_next_pair(struct dlist_cursor *cursor, struct span *ret_key,
 		    struct dlist_value *ret_value)
 {
-	struct dlist_cursor at = *cursor;
+	struct dlist_cursor at = *cursor; /* so that a lone key does not move the caller's */
 	struct dlist_value key, value;
 	int r = dlist_next(&at, &key);
 

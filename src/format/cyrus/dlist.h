@@ -44,9 +44,9 @@ enum { DLIST_END = 1 };
 int dlist_next(struct dlist_cursor *cursor, struct dlist_value *ret_value) must_check;
 
 /*
- * Reads a key and its value, inside a KVLIST. Results as dlist_next; -EBADMSG also for a key without
- * a value, or one that is a list or a quoted string with backslashes. A failure of either function
- * leaves the cursor where it was.
+ * Reads a key and its value, inside a KVLIST. Results as dlist_next; -EBADMSG also for a key
+ * without a value, or one that is a list or a quoted string with backslashes. A failure of either
+ * function leaves the cursor where it was.
  */
 int dlist_next_pair(struct dlist_cursor *cursor, struct span *ret_key,
 		    struct dlist_value *ret_value) must_check;

@@ -23,7 +23,7 @@
 #include "base/text.h"
 
 #define CONF_DEPTH_MAX 16
-#define CONF_TEXT_MAX (1024 * 1024) /* bytes of one file */
+#define CONF_TEXT_MAX 1048576u /* bytes of one file */
 #define CONF_OPTIONS_MAX 16384
 #define CONF_INCLUDE "@include"
 #define CONF_DIR "{configdirectory}"
@@ -39,6 +39,7 @@ struct conf_file {
 	void *ctx;
 };
 
+/* White space of the C locale, which is the one that Cyrus reads its configuration in. */
 static bool byte_is_space(uint8_t c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
@@ -107,6 +108,10 @@ static int options_reserve(struct imapd_conf *conf)
 	return 0;
 }
 
+/*
+ * Puts an option at its place. Whether it may be given again is for the caller to know: an option
+ * may not, an include of another file may.
+ */
 static int option_add(struct conf_file *file, const char *name, struct span value)
 {
 	struct imapd_conf *conf = file->conf;
@@ -148,6 +153,10 @@ static bool file_was_read(const struct conf_file *file, const char *path)
 	return false;
 }
 
+/*
+ * The include is recorded before its file is read, so that a ring of files is noticed where it
+ * closes and not at the limit of depth.
+ */
 static int line_include(struct conf_file *file, struct span value)
 {
 	cleanup(buf_fini) struct buf path = BUF_NULL;
@@ -188,6 +197,7 @@ static int line_parse(struct conf_file *file, struct span line)
 {
 	cleanup(buf_fini) struct buf name = BUF_NULL;
 
+	/* Cyrus would take the line to end here, and silently drop what an editor still shows. */
 	if (span_find(line, '\0') < line.len)
 		return log_error(file->log, -EBADMSG, "%s:%u: a NUL byte", file->name, file->line);
 	line = span_trim(line);
@@ -221,6 +231,7 @@ static int line_parse(struct conf_file *file, struct span line)
 	return option_add(file, buf_str(&name), value);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): an includer hands on all that it was given. */
 int imapd_conf_parse(struct imapd_conf *conf, struct span text, const char *name, unsigned depth,
 		     imapd_conf_include_fn include, const struct log *log, void *ctx)
 {
@@ -238,7 +249,7 @@ int imapd_conf_parse(struct imapd_conf *conf, struct span text, const char *name
 		return log_error(log, -ELOOP, "%s: more than %d includes deep", name,
 				 CONF_DEPTH_MAX);
 	if (text.len > CONF_TEXT_MAX)
-		return log_error(log, -E2BIG, "%s: longer than %d bytes", name, CONF_TEXT_MAX);
+		return log_error(log, -E2BIG, "%s: longer than %u bytes", name, CONF_TEXT_MAX);
 	while (text.len) {
 		uint64_t len = span_find(text, '\n');
 		bool ended = len < text.len;
@@ -249,6 +260,7 @@ int imapd_conf_parse(struct imapd_conf *conf, struct span text, const char *name
 		len += ended;
 		text = text.len > len ? span_of(text.data + len, text.len - len) : SPAN_NULL;
 		file.line++;
+		/* The joined line counts: a backslash laid bare by an empty continuation joins again. */
 		if (ended && line.len && line.data[line.len - 1] == '\\') {
 			line.len--;
 			continue;
@@ -272,7 +284,10 @@ static void file_close(int *fd)
 		(void)close(*fd);
 }
 
-/* The bytes of a regular file of at most CONF_TEXT_MAX. A link is followed: admins use them. */
+/*
+ * The bytes of a regular file of at most CONF_TEXT_MAX. A symbolic link is followed, because admins
+ * use them here; O_NONBLOCK keeps a FIFO from holding us up before it is refused.
+ */
 static int file_read(const char *path, struct buf *b)
 {
 	cleanup(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -297,6 +312,7 @@ static int file_read(const char *path, struct buf *b)
 	}
 }
 
+/* What imapd_conf_read hands to itself as the reader of includes. */
 static int conf_read_file(struct imapd_conf *conf, const char *path, unsigned depth,
 			  const struct log *log, void *ctx)
 {
@@ -320,6 +336,7 @@ static bool name_is_of_partition(const char *name)
 	return strstr(name, "partition-") || strncmp(name, "metadir-", 8) == 0;
 }
 
+/* Replaces {configdirectory} at the front of values, but for the value that `dir` itself is. */
 static int conf_expand(struct imapd_conf *conf, const char *dir)
 {
 	for (size_t i = 0; i < conf->nr_options; i++) {
@@ -376,6 +393,7 @@ int imapd_conf_get_switch(const struct imapd_conf *conf, const char *name, bool 
 		*ret = fallback;
 		return 0;
 	}
+	/* Not text_parse_bool: Cyrus reads "frob" as off, and refuses "Yes". */
 	const char *v = option->value;
 	if (v[0] == '1' || v[0] == 'y' || v[0] == 't' || (v[0] == 'o' && v[1] == 'n'))
 		*ret = true;

@@ -11,7 +11,11 @@
 
 #define PATH_LEN_MAX 4096 /* bytes below the root */
 
-/* The value of "WHAT-PARTITION" where it is an absolute path, else NULL. */
+/*
+ * The value of "WHAT-PARTITION" where it is an absolute path, else NULL. *ret_given says whether
+ * there is one at all: a value that is of no use still hides those of lower rank, because to fall
+ * back would be to look where the files are not, and to report them all missing.
+ */
 static const char *root_find(const struct imapd_conf *conf, const char *what, const char *partition,
 			     bool *ret_given)
 {
@@ -49,6 +53,7 @@ static const char *root_find_meta(const struct imapd_conf *conf, const char *par
 	return root_find(conf, "partition", partition, &given);
 }
 
+/* Unlike metadata, archived messages have no option of their own below the partition. */
 static const char *root_find_archive(const struct imapd_conf *conf, const char *partition)
 {
 	bool enabled, given;
@@ -136,7 +141,10 @@ static struct span name_hashed_part(struct span name)
 	return part;
 }
 
-/* [domain/H/DOMAIN/]H/part/part... */
+/*
+ * [domain/H/DOMAIN/]H/part/part... where the H are only there in a hashed spool. Dots separate the
+ * parts of a name, so no part can be `.` or `..`; a domain keeps its dots and could be.
+ */
 static int dir_add_by_name(struct buf *b, const struct imapd_conf *conf, struct span name)
 {
 	struct span part;
@@ -211,6 +219,7 @@ void layout_add_mailboxes_db(struct buf *b, const struct imapd_conf *conf)
 		buf_addf(b, "%s/mailboxes.db", imapd_conf_get(conf, "configdirectory", ""));
 }
 
+/* A leading zero is refused, so that no two names in a directory are the same message. */
 bool layout_parse_message_name(const char *name, uint32_t *ret_uid)
 {
 	struct span digits = span_of_str(name);

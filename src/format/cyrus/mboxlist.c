@@ -21,6 +21,11 @@
 
 #define STAMP_LEN 8 /* hex digits: the time of a deletion, as a mailbox name ends in it */
 
+static bool byte_is_one_of(uint8_t c, const char *set)
+{
+	return c != '\0' && strchr(set, c);
+}
+
 void mailbox_entry_fini(struct mailbox_entry *entry)
 {
 	buf_fini(&entry->name);
@@ -47,15 +52,19 @@ static void entry_clear(struct mailbox_entry *entry)
 	buf_clear(&entry->acl);
 }
 
-/* The `T` field: one letter for the class of the mailbox, then one a flag. */
+/*
+ * The `T` field: one letter for the class of the mailbox, then one a flag. The classes (mail,
+ * netnews, collection, calendar, addressbook, submission, push subscription, sieve, notification)
+ * make no difference here: all keep their files alike. Before 3.6 the field held flags only.
+ */
 static int entry_parse_type(struct mailbox_entry *entry, struct dlist_value value)
 {
 	struct span type = value.text;
 
 	if (value.kind != DLIST_ATOM || type.len == 0)
 		return -EBADMSG;
-	if (!memchr("enbcaspfj", type.data[0], 9))
-		return memchr("dmrzil", type.data[0], 6) ? -EPROTONOSUPPORT : -EBADMSG;
+	if (!byte_is_one_of(type.data[0], "enbcaspfj"))
+		return byte_is_one_of(type.data[0], "dmrzil") ? -EPROTONOSUPPORT : -EBADMSG;
 	for (uint64_t i = 1; i < type.len; i++) {
 		switch (type.data[i]) {
 		case 'd':
@@ -83,6 +92,7 @@ static int entry_parse_type(struct mailbox_entry *entry, struct dlist_value valu
 	return 0;
 }
 
+/* Copies an atom; NIL is the empty text. */
 static int entry_parse_text(struct dlist_value value, struct buf *b)
 {
 	if (value.kind == DLIST_NIL)
@@ -116,6 +126,7 @@ static int entry_parse_field(struct mailbox_entry *entry, uint8_t key, struct dl
 		entry->uidvalidity = (uint32_t)number;
 		return 0;
 	case 'A':
+		/* Rights decide nothing here, so the list is checked no further. */
 		if (value.kind == DLIST_KVLIST)
 			buf_add_span(&entry->acl, value.text);
 		return value.kind == DLIST_KVLIST || value.kind == DLIST_NIL ? 0 : -EBADMSG;
@@ -156,10 +167,9 @@ static int entry_parse_value(struct mailbox_entry *entry, struct span value)
 	if (r)
 		return r;
 	while ((r = dlist_next_pair(&inside, &key, &field)) == 0) {
-		const char *at = key.len == 1 ? memchr(known, key.data[0], strlen(known)) : NULL;
-		if (!at)
+		if (key.len != 1 || !byte_is_one_of(key.data[0], known))
 			continue;
-		unsigned bit = 1u << (at - known);
+		unsigned bit = 1u << (strchr(known, key.data[0]) - known);
 		if (seen & bit)
 			return -EBADMSG;
 		seen |= bit;
@@ -202,6 +212,7 @@ static int key_classify(struct span key, struct span value)
 {
 	if (key.len == 0)
 		return -EBADMSG;
+	/* Any of these letters may begin a name in an old list, so each must prove itself. */
 	switch (key.data[0]) {
 	case 'N':
 		return 0;
@@ -293,11 +304,15 @@ static void name_strip_stamp(struct span *s)
 	if (s->len <= STAMP_LEN || s->data[s->len - STAMP_LEN - 1] != '.')
 		return;
 	for (uint64_t i = s->len - STAMP_LEN; i < s->len; i++)
-		if (!memchr("0123456789ABCDEF", s->data[i], 16))
+		if (!byte_is_one_of(s->data[i], "0123456789ABCDEF"))
 			return;
 	s->len -= STAMP_LEN + 1;
 }
 
+/*
+ * Cyrus takes the last part of a deleted name for the stamp whatever it looks like. Here it must
+ * look like one, so that a name given without it (`DELETED.user.joe`) still finds its owner.
+ */
 bool mailbox_name_add_user(struct buf *b, struct span name, const char *deleted_prefix)
 {
 	struct span domain = name_split_domain(&name);

@@ -26,8 +26,8 @@
 #define LEVEL_MAX 31  /* of the dummy, and of any record */
 #define HEAD_MIN 24   /* bytes: a prefix, one pointer and two CRCs */
 #define RECORD_MIN 40 /* bytes of a key/value record: two pointers, and a key padded to 8 */
-#define KEY_MAX (64u * 1024)
-#define VALUE_MAX (16u * 1024 * 1024)
+#define KEY_MAX UINT64_C(65536)
+#define VALUE_MAX UINT64_C(16777216)
 
 #define LONG_KEY 0xffffu /* in place of a length: the true one follows in 8 bytes */
 #define LONG_VALUE 0xffffffffu
@@ -135,7 +135,7 @@ static int head_parse(struct span bytes, uint64_t off, uint64_t end, struct reco
 	if (span_be64(bytes, at, &head.next[0]) ||
 	    (head.level > 0 && span_be64(bytes, at + 8, &head.next[1])))
 		return -EBADMSG;
-	at += 8 * (head.level + 1u);
+	at += UINT64_C(8) * (head.level + 1u);
 	if (span_be32(bytes, at, &crc) || span_be32(bytes, at + 4, &head.tail_crc) ||
 	    crc != crc32_of(span_of(bytes.data, at)))
 		return -EBADMSG;
@@ -166,7 +166,11 @@ static bool head_is_plausible(const struct record_head *head)
 	}
 }
 
-/* One try to read the record at `off`; its key and value go to db->record. */
+/*
+ * One try to read the record at `off`; its key and value go to db->record. The first read takes a
+ * chunk that holds any head and mostly the whole record. Head and tail may come from two reads:
+ * tails never change, so they need not be of one moment.
+ */
 static int record_read_once(struct twoskip *db, uint64_t off, struct record_head *ret_head)
 {
 	uint8_t chunk[CHUNK_LEN];
@@ -220,6 +224,7 @@ static int header_read(struct source *src, struct twoskip_header *ret_header)
 	return r == -ENODATA ? -EBADMSG : r;
 }
 
+/* Any transaction, begun, committed or undone since, shows in one of these. */
 static bool header_equals(const struct twoskip_header *a, const struct twoskip_header *b)
 {
 	return a->generation == b->generation && a->nr_records == b->nr_records &&
@@ -233,6 +238,7 @@ static int db_judge(struct twoskip *db)
 	struct twoskip_header now;
 	int r = header_read(db->src, &now);
 
+	/* It was a twoskip when the walk began, so it was replaced. The next begin says by what. */
 	if (r == -EPROTONOSUPPORT)
 		return -EAGAIN;
 	if (r)
@@ -260,6 +266,7 @@ static int record_find_next(struct twoskip *db, const struct record_head *head, 
 	uint64_t end = db->header.current_size;
 	uint64_t a = head->next[0], b = head->next[1];
 
+	/* 0 is below every end: a pointer that was never set, or the end of the list. */
 	if (a >= end && b >= end)
 		return db_judge(db);
 	*ret_off = a >= end ? b : b >= end ? a : max_of(a, b);

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Digests: the published vectors, whatever the pieces the bytes arrive in.
+ */
+#include "suites.h"
+
+#include <CUnit/CUnit.h>
+
+#include "base/text.h"
+#include "digest/digest.h"
+
+/* The SHA-1 of `s`, fed in pieces of `step` bytes, as hex in the caller's 41 bytes. */
+static void sha1_hex(struct sha1 *sha1, struct span s, size_t step, char *out)
+{
+	uint8_t digest[SHA1_LEN];
+
+	CU_ASSERT_EQUAL(sha1_begin(sha1), 0);
+	for (uint64_t off = 0; off < s.len; off += step)
+		CU_ASSERT_EQUAL(sha1_update(sha1, s.data + off, min_of(step, s.len - off)), 0);
+	CU_ASSERT_EQUAL(sha1_end(sha1, digest), 0);
+	text_hex(digest, SHA1_LEN, out);
+}
+
+/* The vectors that come with FIPS 180. */
+static const struct {
+	const char *message, *digest;
+} vectors[] = {
+	{ "", "da39a3ee5e6b4b0d3255bfef95601890afd80709" },
+	{ "abc", "a9993e364706816aba3e25717850c26c9cd0d89d" },
+	{ "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+	  "84983e441c3bd26ebaae4aa1f95129e5e54670f1" },
+	{ "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqr"
+	  "lmnopqrsmnopqrstnopqrstu",
+	  "a49b2446a02c645bf419f995b67091253a04a259" },
+};
+
+static void computes_sha1_of_the_published_messages(void)
+{
+	struct sha1 *sha1 = sha1_new();
+	char hex[41];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sha1);
+	for (size_t i = 0; i < array_size(vectors); i++) {
+		sha1_hex(sha1, span_of_str(vectors[i].message), 1000, hex);
+		CU_ASSERT_STRING_EQUAL(hex, vectors[i].digest);
+	}
+	sha1_free(sha1);
+}
+
+static void computes_the_same_sha1_from_pieces_of_any_size(void)
+{
+	struct sha1 *sha1 = sha1_new();
+	char hex[41];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sha1);
+	for (size_t step = 1; step <= 112; step++) {
+		sha1_hex(sha1, span_of_str(vectors[3].message), step, hex);
+		CU_ASSERT_STRING_EQUAL(hex, vectors[3].digest);
+	}
+	sha1_free(sha1);
+}
+
+static void computes_sha1_of_a_million_letters(void)
+{
+	static uint8_t million[1000000];
+	static const size_t steps[] = { 1000000, 4096, 4099, 63, 64, 65 };
+	struct sha1 *sha1 = sha1_new();
+	char hex[41];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sha1);
+	memset(million, 'a', sizeof(million));
+	for (size_t i = 0; i < array_size(steps); i++) {
+		sha1_hex(sha1, span_of(million, sizeof(million)), steps[i], hex);
+		CU_ASSERT_STRING_EQUAL(hex, "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
+	}
+	sha1_free(sha1);
+}
+
+static void begins_anew_after_a_digest_was_left_unfinished(void)
+{
+	struct sha1 *sha1 = sha1_new();
+	char hex[41];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sha1);
+	CU_ASSERT_EQUAL(sha1_begin(sha1), 0);
+	CU_ASSERT_EQUAL(sha1_update(sha1, "left over", 9), 0);
+	sha1_hex(sha1, span_of_str("abc"), 3, hex);
+	CU_ASSERT_STRING_EQUAL(hex, vectors[1].digest);
+	sha1_free(sha1);
+}
+
+static void keeps_running_digests_apart(void)
+{
+	struct sha1 *one = sha1_new(), *two = sha1_new();
+	uint8_t digest[SHA1_LEN];
+	char hex[41];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(one);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(two);
+	CU_ASSERT_EQUAL(sha1_begin(one), 0);
+	CU_ASSERT_EQUAL(sha1_update(one, "ab", 2), 0);
+	sha1_hex(two, SPAN_NULL, 1, hex);
+	CU_ASSERT_STRING_EQUAL(hex, vectors[0].digest);
+	CU_ASSERT_EQUAL(sha1_update(one, "c", 1), 0);
+	CU_ASSERT_EQUAL(sha1_end(one, digest), 0);
+	text_hex(digest, SHA1_LEN, hex);
+	CU_ASSERT_STRING_EQUAL(hex, vectors[1].digest);
+	sha1_free(one);
+	sha1_free(two);
+}
+
+static void releases_nothing_without_complaint(void)
+{
+	sha1_free(NULL);
+	CU_PASS("did not crash");
+}
+
+static void computes_the_crc_that_cyrus_stores(void)
+{
+	static const struct {
+		const char *bytes;
+		uint32_t crc;
+	} cases[] = {
+		{ "", 0 },
+		{ "a", 0xe8b7be43 },
+		{ "123456789", 0xcbf43926 },
+		{ "The quick brown fox jumps over the lazy dog", 0x414fa339 },
+	};
+
+	for (size_t i = 0; i < array_size(cases); i++)
+		CU_ASSERT_EQUAL(crc32_of(span_of_str(cases[i].bytes)), cases[i].crc);
+	CU_ASSERT_EQUAL(crc32_of(SPAN_NULL), 0);
+	CU_ASSERT_EQUAL(crc32_of(span_of("\0\0\0\0", 4)), 0x2144df1c);
+}
+
+static const struct test_case cases[] = {
+	{ "computes_sha1_of_the_published_messages", computes_sha1_of_the_published_messages },
+	{ "computes_the_same_sha1_from_pieces_of_any_size",
+	  computes_the_same_sha1_from_pieces_of_any_size },
+	{ "computes_sha1_of_a_million_letters", computes_sha1_of_a_million_letters },
+	{ "begins_anew_after_a_digest_was_left_unfinished",
+	  begins_anew_after_a_digest_was_left_unfinished },
+	{ "keeps_running_digests_apart", keeps_running_digests_apart },
+	{ "releases_nothing_without_complaint", releases_nothing_without_complaint },
+	{ "computes_the_crc_that_cyrus_stores", computes_the_crc_that_cyrus_stores },
+};
+
+const struct test_suite suite_digest_digest = { "digest/digest", cases, array_size(cases) };
