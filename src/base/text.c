@@ -110,6 +110,15 @@ char *text_count(uint64_t count, char *out, size_t size)
 	return out;
 }
 
+char *text_counted(uint64_t count, const char *noun, char *out, size_t size)
+{
+	char digits[32];
+
+	(void)snprintf(out, size, "%s %s%s", text_count(count, digits, sizeof(digits)), noun,
+		       count == 1 ? "" : "s");
+	return out;
+}
+
 char *text_time(int64_t wall_ns, char *out, size_t size)
 {
 	time_t seconds = (time_t)(wall_ns / NS_PER_S);

@@ -29,6 +29,9 @@ char *text_bytes(uint64_t bytes, char *out, size_t size);
 /* "1,234,567". */
 char *text_count(uint64_t count, char *out, size_t size);
 
+/* "1 event", "1,234 events": a count with its noun, made plural by an s. */
+char *text_counted(uint64_t count, const char *noun, char *out, size_t size);
+
 /* "2026-11-23T04:31:07Z" for nanoseconds since the epoch; "never" for 0. */
 char *text_time(int64_t wall_ns, char *out, size_t size);
 

@@ -12,7 +12,21 @@
 #include "replica/channel.h"
 #include "verify/target.h"
 
-static bool check_copy(struct cli *cli, const struct copy *copy, json_t *copies)
+/* Every replica must be fed by a channel that the master logs. */
+static bool check_channels(struct cli *cli, const struct conf *conf, const struct target *master,
+			   const char **ret_why)
+{
+	for (size_t i = 0; i < conf->nr_copies; i++) {
+		const struct copy *replica = &conf->copies[i];
+		if (replica->role == ROLE_REPLICA && strcmp(replica->store, master->store) == 0 &&
+		    channel_check_config(&master->imapd_conf, replica->channel, &cli->log, ret_why))
+			return false;
+	}
+	return true;
+}
+
+static bool check_copy(struct cli *cli, const struct conf *conf, const struct copy *copy,
+		       json_t *copies)
 {
 	struct target target = TARGET_NULL;
 	const char *why = NULL;
@@ -21,8 +35,7 @@ static bool check_copy(struct cli *cli, const struct copy *copy, json_t *copies)
 	if (!good)
 		why = "its imapd.conf or configdirectory cannot be read";
 	else if (copy->role == ROLE_MASTER)
-		good = channel_check_config(&target.imapd_conf, copy->channel, &cli->log, &why) == 0 ||
-		       copy->channel == NULL;
+		good = check_channels(cli, conf, &target, &why);
 	if (cli->json) {
 		json_t *object = json_object();
 		output_set_str(object, "store", copy->store);
@@ -68,7 +81,7 @@ static int check_all(struct cli *cli, const struct conf *conf)
 	show_policy(cli, &conf->policy, object);
 	for (size_t i = 0; i < conf->nr_copies; i++) {
 		const struct copy *copy = &conf->copies[i];
-		good &= check_copy(cli, copy, copies);
+		good &= check_copy(cli, conf, copy, copies);
 		if (copy->role == ROLE_REPLICA && !conf_find_master(conf, copy->store))
 			log_warning(&cli->log, "%s has no master in the configuration: the gate cannot "
 					       "judge it",

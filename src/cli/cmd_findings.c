@@ -56,6 +56,26 @@ static int show_finding(const struct finding *finding, void *ctx)
 	return 0;
 }
 
+/* A name that was never scanned must not read as "nothing found". */
+static int check_names(struct cli *cli, struct state *state, const struct findings_request *request)
+{
+	for (int i = 0; i < request->nr_names; i++) {
+		char *store = strdup(request->names[i]);
+		char *host = store ? strchr(store, '@') : NULL;
+		int64_t target;
+		if (host)
+			*host++ = '\0';
+		int r = store ? state_target_find_named(state, store, host, &target) : -ENOMEM;
+		free(store);
+		if (r == -ENOENT)
+			return log_error(&cli->log, -ENODEV, "%s was never scanned",
+					 request->names[i]);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 static int show_findings(struct cli *cli, const struct findings_request *request)
 {
 	struct finding_filter filter = {
@@ -66,6 +86,8 @@ static int show_findings(struct cli *cli, const struct findings_request *request
 	struct state *state = NULL;
 	int r = state_open(cli->state_dir, STATE_READ, &cli->log, &state);
 
+	if (r == 0)
+		r = check_names(cli, state, request);
 	if (r == 0)
 		r = state_finding_each(state, &filter, show_finding, &out);
 	state_close(state);

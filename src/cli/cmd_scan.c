@@ -161,7 +161,7 @@ static void summarize_json(const struct scan_output *out, const struct run *run)
 
 static void summarize(struct scan_output *out, const struct run *run)
 {
-	char messages[32], bytes[32], took[64], rate[32];
+	char messages[48], bytes[32], took[64], rate[32], findings[48];
 	int64_t took_ns = max_of(run->ended_ns - run->started_ns, NS_PER_MS);
 
 	clear_line(out);
@@ -169,14 +169,15 @@ static void summarize(struct scan_output *out, const struct run *run)
 		summarize_json(out, run);
 		return;
 	}
-	text_count(run->messages, messages, sizeof(messages));
+	text_counted(run->messages, "message", messages, sizeof(messages));
+	text_counted(run->findings, "finding", findings, sizeof(findings));
 	text_bytes(run->bytes, bytes, sizeof(bytes));
 	text_duration(took_ns, took, sizeof(took));
 	text_bytes((uint64_t)((double)run->bytes / ((double)took_ns / 1e9)), rate, sizeof(rate));
-	(void)printf("%s  %s@%s  %s messages, %s in %" PRIu64 " mailboxes read in %s (%s/s): %" PRIu64
-		     " findings, %" PRIu64 " not checked, %" PRIu64 " in flight\n",
+	(void)printf("%s  %s@%s  %s, %s in %" PRIu64 " mailboxes read in %s (%s/s): %s, %" PRIu64
+		     " not checked, %" PRIu64 " in flight\n",
 		     headline(run), out->target->store, out->target->host, messages, bytes,
-		     run->mailboxes, took, rate, run->findings, run->gaps, run->in_flight);
+		     run->mailboxes, took, rate, findings, run->gaps, run->in_flight);
 	if (run->buffered)
 		(void)printf("  %" PRIu64 " messages were read through the page cache: this "
 			     "filesystem refuses O_DIRECT, so the disk itself was not proven\n",
@@ -237,6 +238,16 @@ struct scan_request {
 	bool show_progress;
 };
 
+/* A name or an imapd.conf that is not there or not understood is configuration; a store that
+ * cannot be reached is something that was not checked. */
+static int status_of_target(int error)
+{
+	return error == -ENOENT || error == -EBADMSG || error == -EINVAL || error == -EEXIST ||
+			       error == -ELOOP || error == -E2BIG
+		       ? STATUS_USAGE
+		       : STATUS_GAP;
+}
+
 static int scan_named(struct cli *cli, struct state *state, const struct conf *conf,
 		      const char *name, bool show_progress)
 {
@@ -244,10 +255,29 @@ static int scan_named(struct cli *cli, struct state *state, const struct conf *c
 	int r = target_open_named(&target, conf, name, &cli->log);
 
 	if (r)
-		return r == -ENOENT || r == -EBADMSG ? STATUS_USAGE : STATUS_GAP;
+		return status_of_target(r);
 	int status = scan_target(cli, state, &conf->policy, &target, show_progress);
 	target_fini(&target);
 	return status;
+}
+
+/* Configured and not verified: that is a gap, and said. */
+static int skip_volume(struct cli *cli, const char *name)
+{
+	static const char why[] = "volumes cannot be scanned by this version";
+
+	if (cli->json) {
+		json_t *object = output_object("gap");
+		output_set_str(object, "store", NULL);
+		output_set_str(object, "host", NULL);
+		output_set_str(object, "mailbox", "");
+		output_set_str(object, "path", name);
+		output_set_str(object, "why", why);
+		output_line(object);
+	} else {
+		(void)printf("NOT CHECKED  volume %s: %s\n", name, why);
+	}
+	return STATUS_GAP;
 }
 
 static int scan_all(struct cli *cli, struct state *state, const struct conf *conf,
@@ -266,6 +296,8 @@ static int scan_all(struct cli *cli, struct state *state, const struct conf *con
 								     request->show_progress));
 		buf_fini(&name);
 	}
+	for (size_t i = 0; request->nr_names == 0 && i < conf->nr_volumes; i++)
+		status = worse(status, skip_volume(cli, conf->volumes[i]));
 	if (request->nr_names == 0 && conf->nr_copies == 0) {
 		(void)fprintf(stderr, "assay scan: the configuration names no store: nothing to scan\n");
 		status = STATUS_GAP;
@@ -282,7 +314,8 @@ static int scan_one_file(struct cli *cli, struct state *state, const struct conf
 	(void)gethostname(host, sizeof(host) - 1);
 	int r = target_open(&target, request->imapd_conf, host, request->imapd_conf, &cli->log);
 	if (r) /* said in the log */
-		return STATUS_USAGE;
+		return status_of_target(r);
+	target.is_named = false;
 	int status = scan_target(cli, state, &conf->policy, &target, request->show_progress);
 	target_fini(&target);
 	return status;

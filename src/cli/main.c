@@ -111,7 +111,7 @@ static int help(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[2], "--names") == 0) {
 		for (size_t i = 0; i < array_size(commands); i++)
 			(void)printf("%s\n", commands[i].name);
-		return STATUS_USAGE;
+		return argc == 3 ? STATUS_CLEAN : STATUS_USAGE;
 	}
 	if (cmd)
 		return cli_help(cmd);

@@ -278,17 +278,20 @@ static void print_loss(FILE *to, const struct gate_verdict *verdict)
 {
 	const struct gate_rule *fresh = &verdict->rules[GATE_FRESH];
 	const struct gate_rule *complete = &verdict->rules[GATE_COMPLETE];
-	char lag[64];
+	char lag[64], users[48];
 
 	if (fresh->result == ASSAY_RESULT_FAIL && fresh->lag_ns >= 0)
-		(void)fprintf(to, "Failing over now would lose up to %s%s of mail of %" PRIu64
-			      " users.\n",
+		(void)fprintf(to, "Failing over now would lose %s %s of mail of %s.\n",
+			      fresh->lag_is_bound ? "at least" : "up to",
 			      text_duration(fresh->lag_ns, lag, sizeof(lag)),
-			      fresh->lag_is_bound ? " or more" : "", fresh->users.total);
+			      text_counted(fresh->users.total, "user", users, sizeof(users)));
 	if (complete->result == ASSAY_RESULT_FAIL && complete->mailboxes.total)
-		(void)fprintf(to, "Failing over now would lose or misname %" PRIu64
-			      " mailboxes of %" PRIu64 " users.\n",
-			      complete->mailboxes.total, complete->users.total);
+		(void)fprintf(to, "Failing over now would %s %" PRIu64 " mailboxes.\n",
+			      strcmp(complete->code, "complete.missing_mailbox") == 0 ? "lose"
+			      : strcmp(complete->code, "complete.renamed_mailbox") == 0
+				      ? "bring back the old names of"
+				      : "lose messages of",
+			      complete->mailboxes.total);
 	if (verdict->decision == ASSAY_UNDETERMINED)
 		(void)fprintf(to, "What is unknown is not safe: treat this as a deny.\n");
 }

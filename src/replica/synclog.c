@@ -88,10 +88,15 @@ int synclog_next_line(struct span text, struct span *ret_line, struct span *rest
 			line.len--;
 		struct span current = span_of(text.data + start, line.len - min_of(start, line.len));
 		uint64_t literal = literal_len(current);
-		if (literal == 0 || literal > text.len - end - 1) {
+		if (literal == 0) {
 			*ret_line = line;
 			*rest = span_of(text.data + end + 1, text.len - end - 1);
 			return 0;
+		}
+		if (literal > text.len - end - 1) { /* more of it may follow */
+			*ret_line = text;
+			*rest = SPAN_NULL;
+			return SYNCLOG_TORN;
 		}
 		start = from = end + 1 + literal;
 	}

@@ -269,13 +269,13 @@ static void say_difference(const struct gate_case *gate, struct gate_rule *rule,
 		const char *code;
 		const char *what;
 	} kinds[] = {
-		{ &c->missing, ASSAY_RESULT_FAIL, "complete.missing_mailbox", "exist only on" },
+		{ &c->missing, ASSAY_RESULT_FAIL, "complete.missing_mailbox", "that exist only on" },
 		{ &c->renamed, ASSAY_RESULT_FAIL, "complete.renamed_mailbox",
-		  "have another name there than on" },
+		  "that have another name there than on" },
 		{ &c->behind, ASSAY_RESULT_FAIL, "complete.messages_missing",
-		  "lack messages that are on" },
+		  "that lack messages of" },
 		{ &c->unclear, ASSAY_RESULT_UNKNOWN, "complete.index_unreadable",
-		  "have an index that cannot be read there or on" },
+		  "with an index that cannot be read there or on" },
 	};
 
 	for (size_t i = 0; i < array_size(kinds); i++) {
@@ -286,8 +286,8 @@ static void say_difference(const struct gate_case *gate, struct gate_rule *rule,
 			rule_say(rule, ASSAY_RESULT_UNKNOWN, "complete.memory", "out of memory");
 		else
 			rule_say(rule, kinds[i].result, kinds[i].code,
-				 "%zu mailboxes %s %s; all differences concern %zu users",
-				 kinds[i].names->count, kinds[i].what, gate->master.host,
+				 "mailboxes %s %s: %zu (users concerned by all differences: %zu)",
+				 kinds[i].what, gate->master.host, kinds[i].names->count,
 				 c->users.count);
 		return;
 	}
@@ -315,7 +315,7 @@ static void say_master_damage(struct gate_rule *rule)
 
 	rule_describe_finding(rule, first, sizeof(first));
 	rule_say(rule, ASSAY_RESULT_FAIL, "complete.master_damaged",
-		 "the master's copy has %" PRIu64 " open findings (%s): whether the replica holds what "
+		 "open findings on the master's copy: %" PRIu64 " (%s); whether the replica holds what "
 		 "it lost is not known until the two are compared",
 		 rule->total_findings, first);
 }

@@ -62,26 +62,26 @@ static int watch_drain(const struct gate_case *c, const struct imapd_conf *conf,
 static void say_pending(const struct gate_case *c, struct gate_rule *rule,
 			const struct channel_look *look)
 {
-	char lag[64], events[32], users[32];
+	char lag[64], events[48], users[48];
 
 	rule->lag_ns = look->observed_ns - look->oldest_ns;
 	rule->lag_is_bound = look->oldest_is_bound || look->overflow;
 	text_duration(rule->lag_ns, lag, sizeof(lag));
-	text_count(look->nr_lines, events, sizeof(events));
-	text_count(look->users.count, users, sizeof(users));
+	text_counted(look->nr_lines, "event", events, sizeof(events));
+	text_counted(look->users.count, "user", users, sizeof(users));
 	if (look->oldest_ns == 0 || rule->lag_ns < 0) {
 		rule->lag_ns = -1;
 		rule_say(rule, ASSAY_RESULT_UNKNOWN, "fresh.clock",
-			 "%s events outstanding, and the times of the log make no sense", events);
+			 "%s outstanding, and the times of the log make no sense", events);
 	} else if (rule->lag_ns > c->policy.max_lag_ns) {
 		rule_say(rule, ASSAY_RESULT_FAIL, "fresh.stale",
-			 "%s%s behind: %s events of %s users outstanding%s",
+			 "%s%s behind: %s outstanding, of %s%s",
 			 rule->lag_is_bound ? "at least " : "", lag, events, users,
 			 look->torn ? ", the last one cut off" : "");
 	} else {
 		/* File times say it is young; a requeued event makes them lie. */
 		rule_say(rule, ASSAY_RESULT_UNKNOWN, "fresh.busy",
-			 "%s events of %s users outstanding and not drained while watched; at least "
+			 "%s outstanding, of %s, and not drained while watched; at least "
 			 "%s behind, possibly more: drain the channel and ask again",
 			 events, users, lag);
 	}

@@ -59,7 +59,7 @@ static void judge_runs(const struct gate_case *c, struct state *state, int64_t t
 		rule_describe_finding(rule, first, sizeof(first));
 		rule->observed_ns = rule->findings[0].last_seen_ns;
 		rule_say(rule, ASSAY_RESULT_FAIL, "intact.findings",
-			 "%" PRIu64 " open findings, the first %s", rule->total_findings, first);
+			 "open findings: %" PRIu64 ", the first %s", rule->total_findings, first);
 		return;
 	}
 	r = state_run_last_ended(state, target, &run);

@@ -88,7 +88,7 @@ void rule_describe_finding(const struct gate_rule *rule, char *out, size_t size)
 	struct buf name = BUF_NULL;
 
 	text_add_printable(&name, buf_span(&first->mailbox));
-	if (first->uid)
+	if (first->uid && strncmp(first->code, "message.", 8) == 0)
 		(void)snprintf(out, size, "%s: message %" PRIu32 " of %s", first->verdict, first->uid,
 			       buf_str(&name));
 	else

@@ -24,6 +24,7 @@ enum statement {
 	SQL_BEGIN,
 	SQL_COMMIT,
 	SQL_TARGET_PUT,
+	SQL_TARGET_NAMED,
 	SQL_TARGET_FIND,
 	SQL_RUN_ABANDON,
 	SQL_RUN_BEGIN,
@@ -37,6 +38,7 @@ enum statement {
 	SQL_MAILBOX_PRUNE,
 	SQL_MAILBOX_GET,
 	SQL_COVERAGE,
+	SQL_UNVERIFIED,
 	SQL_FINDING_FIND,
 	SQL_FINDING_NEW,
 	SQL_FINDING_AGAIN,
@@ -56,8 +58,10 @@ static const char *const sql[SQL_COUNT_] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_TARGET_PUT] = "INSERT INTO target(key, store, host, imapd_conf) VALUES(?1, ?2, ?3, ?4)"
-			   " ON CONFLICT(key) DO UPDATE SET store = ?2, host = ?3, imapd_conf = ?4"
-			   " RETURNING id",
+			   " ON CONFLICT(key) DO UPDATE SET imapd_conf = ?4,"
+			   " store = iif(?5, ?2, store), host = iif(?5, ?3, host) RETURNING id",
+	[SQL_TARGET_NAMED] = "SELECT id FROM target WHERE store = ?1 AND (?2 IS NULL OR host = ?2)"
+			     " LIMIT 1",
 	[SQL_TARGET_FIND] = "SELECT id FROM target WHERE key = ?1",
 	[SQL_RUN_ABANDON] = "UPDATE run SET status = ?2, ended_ns = ?3 WHERE target = ?1 AND"
 			    " status = ?4",
@@ -85,7 +89,9 @@ static const char *const sql[SQL_COUNT_] = {
 	[SQL_MAILBOX_GET] = "SELECT listed_run, verified_run FROM mailbox WHERE target = ?1 AND"
 			    " key = ?2",
 	[SQL_COVERAGE] = "SELECT min(verified_ns), total(bytes) FROM mailbox WHERE target = ?1 AND"
-			 " listed_run = ?2",
+			 " verified_run >= ?2",
+	[SQL_UNVERIFIED] = "SELECT count(*) FROM mailbox WHERE target = ?1 AND listed_run = ?2 AND"
+			   " verified_run <> ?2",
 	[SQL_FINDING_FIND] = "SELECT id, first_seen_ns FROM finding WHERE target = ?1 AND"
 			     " mailbox_key = ?2 AND object = ?3 AND code = ?4 AND closed_ns = 0",
 	[SQL_FINDING_NEW] =
@@ -376,14 +382,24 @@ int state_commit(struct state *state)
 }
 
 int state_target_put(struct state *state, const char *key, const char *store, const char *host,
-		     const char *imapd_conf, int64_t *ret_target)
+		     const char *imapd_conf, bool is_named, int64_t *ret_target)
 {
 	PREPARE(stmt, state, SQL_TARGET_PUT, "recording the target");
 	bind_span(stmt, 1, span_of_str(key));
 	bind_text(stmt, 2, store);
 	bind_text(stmt, 3, host);
 	bind_span(stmt, 4, span_of_str(imapd_conf));
+	bind_int(stmt, 5, is_named);
 	return state_query_int(state, stmt, "recording the target", ret_target);
+}
+
+int state_target_find_named(struct state *state, const char *store, const char *host,
+			    int64_t *ret_target)
+{
+	PREPARE(stmt, state, SQL_TARGET_NAMED, "finding the target");
+	bind_text(stmt, 1, store);
+	bind_text(stmt, 2, host);
+	return state_query_int(state, stmt, "finding the target", ret_target);
 }
 
 int state_target_find(struct state *state, const char *key, int64_t *ret_target)
@@ -588,6 +604,19 @@ int state_coverage(struct state *state, int64_t target, int64_t run, int64_t *re
 		*ret_bytes = (uint64_t)max_of(sqlite3_column_double(stmt, 1), 0.0);
 	}
 	(void)sqlite3_reset(stmt);
+	return r;
+}
+
+int state_mailbox_count_unverified(struct state *state, int64_t target, int64_t run,
+				   uint64_t *ret_count)
+{
+	int64_t count = 0;
+
+	PREPARE(stmt, state, SQL_UNVERIFIED, "reading coverage");
+	bind_int(stmt, 1, target);
+	bind_int(stmt, 2, run);
+	int r = state_query_int(state, stmt, "reading coverage", &count);
+	*ret_count = (uint64_t)count;
 	return r;
 }
 

@@ -40,9 +40,16 @@ int state_commit(struct state *state) must_check;
 
 /* ---- targets: a copy of a store that was scanned, known by its configdirectory ---- */
 
-/* Finds or makes the target; `store`, `host`, `imapd_conf` are the latest names for it. */
+/*
+ * Finds or makes the target. `store` and `host` become its names when it is new or when they come
+ * from the configuration (`is_named`).
+ */
 int state_target_put(struct state *state, const char *key, const char *store, const char *host,
-		     const char *imapd_conf, int64_t *ret_target) must_check;
+		     const char *imapd_conf, bool is_named, int64_t *ret_target) must_check;
+
+/* A target of that name, on `host` unless that is NULL. -ENOENT when none was ever scanned. */
+int state_target_find_named(struct state *state, const char *store, const char *host,
+			    int64_t *ret_target) must_check;
 
 /* -ENOENT when it was never scanned. */
 int state_target_find(struct state *state, const char *key, int64_t *ret_target) must_check;
@@ -117,9 +124,14 @@ int state_mailbox_forget(struct state *state, int64_t target, struct span key) m
 /* Forgets the mailboxes that `run` did not list. */
 int state_mailbox_prune(struct state *state, int64_t target, int64_t run) must_check;
 
+/* How many of the mailboxes that `run` listed it has not verified. */
+int state_mailbox_count_unverified(struct state *state, int64_t target, int64_t run,
+				   uint64_t *ret_count) must_check;
+
 /*
- * Coverage of the mailboxes that `run` listed: when the one verified longest ago was verified (0
- * when a mailbox was never), and the sum of bytes.
+ * Coverage since the complete `run`: when the mailbox verified longest ago was verified, by that
+ * run or a later one (0: there is none), and the sum of bytes. Mailboxes that only a later run has
+ * listed do not count: they are younger than `run`.
  */
 int state_coverage(struct state *state, int64_t target, int64_t run, int64_t *ret_oldest_ns,
 		   uint64_t *ret_bytes) must_check;

@@ -157,8 +157,11 @@ static int pass_record(struct pass *p, uint32_t nr, const uint8_t *bytes, struct
 		pass_try_index_canary(p, bytes);
 	if (record.uid == 0)
 		return 0;
-	if (record.uid <= walk->last_uid)
+	if (record.uid <= walk->last_uid) {
+		/* Out of order, and yet a record: its file is not extra. */
+		bits_clear(p, record.uid, record.uid);
 		return first_time ? pass_suspect_record(p, nr, FINDING_INDEX_ORDER, record.uid) : 0;
+	}
 	bits_clear(p, walk->after_bad ? (uint64_t)walk->last_uid + 1 : record.uid, record.uid);
 	walk->after_bad = false;
 	walk->last_uid = record.uid;

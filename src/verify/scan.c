@@ -258,6 +258,12 @@ static int scanning_end(struct scanning *s, int error)
 	if (error == 0 && s->nr_mailboxes_total == 0 && s->survey_whole && !scanning_is_stopped(s))
 		error = scanning_gap(s, NULL, "mailboxes.db",
 				     "no mailbox is listed: nothing was verified");
+	/* The books must agree with what the passes said of themselves. */
+	uint64_t unverified = 0;
+	if (error == 0)
+		error = state_mailbox_count_unverified(s->state, s->target_id, s->run.id, &unverified);
+	if (unverified > s->nr_mailboxes_missed)
+		s->nr_mailboxes_missed = unverified;
 	s->run.status = run_status(s, error);
 	if (s->run.status == RUN_VOID)
 		log_warning(s->log, "%s@%s: the planted fault was not found: this run is void",
@@ -280,7 +286,7 @@ static int scanning_begin(struct scanning *s)
 	const struct target *target = s->target;
 	struct run last;
 	int r = state_target_put(s->state, target->key, target->store, target->host,
-				 target->imapd_conf_path, &s->target_id);
+				 target->imapd_conf_path, target->is_named, &s->target_id);
 
 	if (r == 0)
 		r = state_target_lock(s->state, s->target_id);

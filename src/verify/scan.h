@@ -5,7 +5,8 @@
  *
  * A mismatch is looked at again after a settling time, by a fresh road (index re-read under its
  * lock, file re-opened), before it is a finding. What changed meanwhile is in flight and counted.
- * A planted fault must be found in every run, or the run is void.
+ * Beside the first message that is found good a fault is planted: if it is not found, the run is
+ * void.
  */
 #ifndef VERIFY_SCAN_H
 #define VERIFY_SCAN_H

@@ -23,7 +23,7 @@ int target_open(struct target *target, const char *store, const char *host,
 		const char *imapd_conf_path, const struct log *log)
 {
 	*target = TARGET_NULL;
-	target->imapd_conf = IMAPD_CONF_NULL;
+	target->is_named = true;
 	target->store = strdup(store);
 	target->host = strdup(host);
 	target->imapd_conf_path = strdup(imapd_conf_path);
@@ -34,7 +34,8 @@ int target_open(struct target *target, const char *store, const char *host,
 		const char *dir = imapd_conf_get(&target->imapd_conf, "configdirectory", "");
 		target->key = realpath(dir, NULL);
 		if (!target->key)
-			r = log_error(log, -errno, "%s: configdirectory %s: %s: is the store mounted?",
+			r = log_error(log, errno == ENOENT ? -ENODEV : -errno,
+				      "%s: configdirectory %s: %s: is the store mounted?",
 				      imapd_conf_path, dir, strerror(errno));
 	}
 	if (r)

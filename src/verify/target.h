@@ -7,6 +7,8 @@
 #ifndef VERIFY_TARGET_H
 #define VERIFY_TARGET_H
 
+#include <stdbool.h>
+
 #include "base/compiler.h"
 #include "base/log.h"
 #include "format/assay/conf.h"
@@ -18,6 +20,7 @@ struct target {
 	char *imapd_conf_path;
 	char *key;
 	struct imapd_conf imapd_conf;
+	bool is_named; /* by the configuration: its name is worth remembering */
 };
 
 #define TARGET_NULL ((struct target){ 0 })
@@ -27,7 +30,7 @@ void target_fini(struct target *target);
 
 /*
  * Reads imapd.conf and finds the configdirectory. Every error is said in `log`: those of
- * imapd_conf_read, or -ENOENT and its kin when the configdirectory is not there.
+ * imapd_conf_read, or -ENODEV when the configdirectory is not there.
  */
 int target_open(struct target *target, const char *store, const char *host,
 		const char *imapd_conf_path, const struct log *log) must_check;

@@ -96,7 +96,7 @@ static void words_of_message(struct words *w, const struct suspicion *what, enum
 	}
 	if (seen->identity.ino)
 		(void)snprintf(w->detail, sizeof(w->detail),
-			       "inode %" PRIu64 ", %" PRIu32 " links, %" PRIu64 " bytes, read %s",
+			       "inode %" PRIu64 ", link count %" PRIu32 ", %" PRIu64 " bytes, read %s",
 			       seen->identity.ino, seen->identity.nlink, seen->identity.size,
 			       seen->direct ? "from the disk" : "through the page cache");
 }

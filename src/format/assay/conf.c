@@ -64,6 +64,9 @@ void conf_fini(struct conf *conf)
 {
 	for (size_t i = 0; i < conf->nr_copies; i++)
 		copy_fini(&conf->copies[i]);
+	for (size_t i = 0; i < conf->nr_volumes; i++)
+		free(conf->volumes[i]);
+	free(conf->volumes);
 	free(conf->copies);
 	free(conf->host);
 	conf_init(conf);
@@ -205,6 +208,25 @@ static const char *check_other_key(const char *section, const char *key)
 	return "is not known here";
 }
 
+/* Remembers that a volume is configured. Returns why not, or NULL. */
+static const char *note_volume(struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->nr_volumes; i++)
+		if (strcmp(conf->volumes[i], name) == 0)
+			return NULL;
+	char **volumes = conf->nr_volumes < MAX_COPIES
+				 ? realloc(conf->volumes, (conf->nr_volumes + 1) * sizeof(*volumes))
+				 : NULL;
+	if (!volumes)
+		return "does not fit into memory";
+	conf->volumes = volumes;
+	volumes[conf->nr_volumes] = strdup(name);
+	if (!volumes[conf->nr_volumes])
+		return "does not fit into memory";
+	conf->nr_volumes++;
+	return NULL;
+}
+
 static int on_pair(void *ctx, const char *section, const char *key, const char *value)
 {
 	struct reading *reading = ctx;
@@ -223,6 +245,8 @@ static int on_pair(void *ctx, const char *section, const char *key, const char *
 		why = set_store_key(conf, section + 6, key, value);
 	else
 		why = check_other_key(section, key);
+	if (!why && strncmp(section, "volume ", 7) == 0)
+		why = note_volume(conf, section + 7);
 	if (!why)
 		return 1;
 	reading->why = why;

@@ -52,6 +52,8 @@ struct conf {
 	struct policy policy;
 	struct copy *copies;
 	size_t nr_copies;
+	char **volumes; /* names of [volume NAME] sections */
+	size_t nr_volumes;
 };
 
 /* Defaults, and no copies. */
