@@ -151,7 +151,8 @@ endef
 $(BUILDDIR)/flags: FORCE
 	$(call text_file,'$(CC) $(VERSION)' '$(subst ','\'',$(all_cflags))')
 $(BUILDDIR)/link-flags: FORCE
-	$(call text_file,'$(CC)' '$(subst ','\'',$(all_cflags) $(all_ldflags) $(LIBS) $(TEST_LIBS))')
+	$(call text_file,'$(CC)' '$(subst ','\'',$(all_cflags) $(all_ldflags))' \
+		'$(LIBS) $(TEST_LIBS)')
 $(BUILDDIR)/sources: FORCE
 	$(call text_file,$(lib_srcs) - $(cli_srcs) - $(support_srcs) - $(suite_srcs))
 
@@ -270,7 +271,7 @@ check-live: assay $(call needs,test) ## test against a live Cyrus pair
 	@$(program_env) bash tests/lab/test-live.sh
 
 .PHONY: check-fuzz
-check-fuzz: check-replay check-fuzz-short ## replay the fuzz corpus with the sanitizers, fuzz briefly
+check-fuzz: check-replay check-fuzz-short ## replay the corpus with sanitizers, fuzz briefly
 
 .PHONY: check-replay
 check-replay:
@@ -278,6 +279,7 @@ check-replay:
 
 .PHONY: replay
 replay: $(fuzz_replays)
+	@test -n '$(fuzz_names)' || { echo 'not ok replay: there is no fuzz target'; exit 1; }
 	@r=0; for n in $(fuzz_names); do \
 		$(BUILDDIR)/fuzz-replay/$$n $$n tests/fuzz/corpus/$$n || r=1; \
 	done; exit $$r
@@ -307,6 +309,10 @@ check-install: ## install below build/, look, uninstall, nothing is left
 check-man: $(assay) $(call needs,test) ## man pages are well-formed, each command has one
 	@ASSAY='$(assay)' bash tests/check-man.sh
 
+.PHONY: check-docs
+check-docs: ## the documents name every file, finding and reason code that there is
+	@bash tests/check-docs.sh
+
 .PHONY: lint
 lint: ## what clang-tidy, cppcheck and shellcheck advise
 	-@command -v clang-tidy-14 >/dev/null && \
@@ -321,7 +327,7 @@ lint: ## what clang-tidy, cppcheck and shellcheck advise
 # ---- Proofs -------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: assay $(call needs,demo) ## two minutes: a replica that is stale, one that is damaged, the gate
+demo: assay $(call needs,demo) ## see a stale and a damaged replica, and what the gate says
 	@$(program_env) bash tests/demo.sh
 
 .PHONY: bench
@@ -336,6 +342,7 @@ fuzz_corpus = build/fuzz/corpus$(if $(SEED),-seed-$(SEED))
 .PHONY: fuzz
 fuzz: $(call needs,test) ## fuzz each parser for MINUTES (NAME=n for one)
 	@test -n '$(strip $(fuzz_run))' || { echo 'fuzz: there is no target $(NAME)' >&2; exit 1; }
+	@test $(fuzz_seconds) -gt 0 || { echo 'fuzz: MINUTES must be 1 or more' >&2; exit 1; }
 	@$(call variant,fuzz) fuzz-targets
 	@rm -f build/fuzz/result; failed=0; \
 	for n in $(fuzz_run); do \

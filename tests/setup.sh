@@ -32,7 +32,7 @@ missing_of() {
 	done
 }
 
-# Forbids invoke-rc.d to start anything until the script ends, unless the host already says what it may.
+# Forbids invoke-rc.d to start anything until the script ends, unless the host has a policy.
 forbid_services() {
 	[ -e "$policy" ] && return
 	trap 'rm -f "$policy"' EXIT
