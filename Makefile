@@ -94,7 +94,7 @@ house_flags = $(dialect) $(warnings) $(if $(filter error,$(W)),-Werror) \
 all_cflags = $(house_flags) $(CPPFLAGS) $(CFLAGS)
 all_ldflags = -Wl,--as-needed $(variant_link_$(VARIANT)) $(LDFLAGS)
 
-LIBS := -lcrypto -lz -lxxhash -lsqlite3 -ljansson -linih -lsmartcols -lpthread
+LIBS := -lcrypto -lz -lxxhash -lsqlite3 -ljansson -linih -lpthread
 TEST_LIBS := -lcunit -lm
 
 # ---- Files --------------------------------------------------------------------------------------

@@ -196,19 +196,23 @@ static void look_note_age(struct channel_look *look, const struct file_identity 
 	}
 }
 
-static int look_read_log(struct channel_look *look, int dirfd, const char *name,
+/* The clock that stamps directories may tick every few milliseconds: a rename can hide in a tick. */
+enum { LOOK_MOVED = 1 }; /* the name stands for another file than when it was listed */
+static int look_read_log(struct channel_look *look, int dirfd, const struct dirent *entry,
 			 const char *deleted_prefix)
 {
 	struct source src = SOURCE_NULL;
 	struct file_identity id;
 	uint64_t before = look->nr_lines;
-	int r = source_open_file(&src, dirfd, name);
+	int r = source_open_file(&src, dirfd, entry->d_name);
 
 	if (r == -ENOENT)
-		return 0; /* renamed or unlinked meanwhile: the directory's times will tell */
+		return LOOK_MOVED;
 	if (r)
 		return r;
 	r = file_identify(src.fd, "", &id);
+	if (r == 0 && id.ino != entry->d_ino)
+		r = LOOK_MOVED;
 	if (r == 0)
 		r = look_parse_file(look, &src, deleted_prefix);
 	if (r == 0 && look->nr_lines > before)
@@ -247,7 +251,7 @@ static int look_once(struct channel_look *look, int dirfd, const char *deleted_p
 	errno = 0;
 	while (r == 0 && (entry = readdir(dir))) {
 		if (is_log_name(entry->d_name))
-			r = look_read_log(look, dirfd, entry->d_name, deleted_prefix);
+			r = look_read_log(look, dirfd, entry, deleted_prefix);
 		else if (strncmp(entry->d_name, skip, sizeof(skip) - 1) == 0)
 			r = note(&look->skipped_users,
 				 span_of_str(entry->d_name + sizeof(skip) - 1), &look->overflow);
@@ -289,11 +293,14 @@ int channel_look(const struct imapd_conf *conf, const char *channel, struct chan
 			break;
 		}
 		r = look_once(look, fd, deleted_prefix);
+		bool moved = r == LOOK_MOVED;
+		if (moved)
+			r = 0;
 		if (r == 0 && stat(buf_str(&path), &after))
 			r = -errno;
 		if (r)
 			break;
-		if (same_directory_state(&before, &after) && (!look->torn || tries >= TORN_TRIES))
+		if (!moved && same_directory_state(&before, &after) && (!look->torn || tries >= TORN_TRIES))
 			break;
 		if (tries == LOOK_TRIES)
 			r = -EAGAIN;

@@ -44,6 +44,8 @@ test_found() {
 	findings list s1@imap21 --json
 	expect_exit "found: the other copy is clean: exit 0" 0
 	expect_json "found: the other copy has none" 'length == 0'
+	findings list s77
+	expect_exit "found: a store that was never scanned is not clean: exit 2" 2
 	findings show "$ID" --json
 	expect_exit "found: show exits 1 while it is open" 1
 	expect_json "found: show shows it" 'length == 1 and .[0].id == ($id | tonumber)' --arg id "$ID"

@@ -52,7 +52,7 @@ judge_traces() { # ALLOWED-FOLDER... -- TRACE...
 		if ($call =~ /^open/) {
 			my ($path) = ($result // "") =~ /^\d+<([^>]*)>/;
 			($path) = reverse paths($args) unless defined $path;
-			$why = "opens to write" if $args =~ /\bO_(WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)/
+			$why = "opens to write" if $args =~ /O_(WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)/
 				and !allowed($path);
 			$why = "opens a lock of Cyrus" if $path =~ m{/conf/lock(/|$)};
 		} elsif ($call =~ $writes) {

@@ -18,9 +18,10 @@
 #define INDEX_FIXED_LEN 24 /* bytes at the front that mean the same in every version */
 #define INDEX_VERSION_FIRST 12
 #define INDEX_VERSION_LAST 19
-#define INDEX_V20_RECORD_LEN 144   /* bytes */
-#define INDEX_VERSION_PLAUSIBLE 64 /* versions grow by one in two years */
-#define INDEX_SIZE_PLAUSIBLE 4096  /* bytes of a header or record to come */
+#define INDEX_CRC_POLYNOMIAL 0xedb88320u /* of CRC-32, lowest bit first */
+#define INDEX_V20_RECORD_LEN 144	 /* bytes */
+#define INDEX_VERSION_PLAUSIBLE 64	 /* versions grow by one in two years */
+#define INDEX_SIZE_PLAUSIBLE 4096	 /* bytes of a header or record to come */
 
 struct index_shape {
 	uint32_t version;
@@ -183,24 +184,34 @@ int index_parse_record(const struct index_header *header, struct span bytes,
 	return crc_is_right(bytes) ? 0 : -EBADMSG;
 }
 
+/*
+ * CRC-32 is linear: what a flipped bit adds to it depends on nothing but how far from the end it
+ * stands. That is the register of the polynomial, shifted once for each bit behind it; so one walk
+ * through the record's length compares all positions with the difference that was found.
+ */
 bool index_find_flipped_bit(const struct index_header *header, struct span bytes,
 			    uint32_t *ret_byte, uint32_t *ret_bit)
 {
-	uint8_t copy[INDEX_RECORD_MAX];
-
-	if (!record_is_whole(header, bytes) || bytes.len > sizeof(copy) || crc_is_right(bytes))
+	if (!record_is_whole(header, bytes))
 		return false;
-	memcpy(copy, bytes.data, bytes.len);
-	/* Some 900 CRCs of 100 bytes: tens of microseconds, and only ever for a damaged record. */
-	for (uint32_t byte = 0; byte < bytes.len; byte++) {
-		for (uint32_t bit = 0; bit < 8; bit++) {
-			copy[byte] ^= (uint8_t)(1u << bit);
-			if (crc_is_right(span_of(copy, bytes.len))) {
-				*ret_byte = byte;
-				*ret_bit = bit;
-				return true;
-			}
-			copy[byte] ^= (uint8_t)(1u << bit);
+	uint32_t body_len = (uint32_t)bytes.len - 4;
+	uint32_t wrong = crc32_of(span_of(bytes.data, body_len)) ^ word_at(bytes, body_len);
+	uint32_t added = 1;
+
+	/* The stored CRC itself is big-endian: its bit n stands in byte 3 - n / 8. */
+	for (uint32_t n = 0; n < 32; n++) {
+		if (wrong == UINT32_C(1) << n) {
+			*ret_byte = body_len + 3 - n / 8;
+			*ret_bit = n % 8;
+			return true;
+		}
+	}
+	for (uint32_t n = 0; n < body_len * 8; n++) {
+		added = added >> 1 ^ (added & 1 ? INDEX_CRC_POLYNOMIAL : 0);
+		if (added == wrong) {
+			*ret_byte = body_len - 1 - n / 8;
+			*ret_bit = 7 - n % 8;
+			return true;
 		}
 	}
 	return false;

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every statement of the state database, written once.
+ */
+#include "state/sql.h"
+
+#define RUN_COLUMNS                                                                                \
+	"id, target, status, started_ns, ended_ns, mailboxes, messages, bytes, expunged, findings,"  \
+	" in_flight, gaps, buffered"
+
+const char *const sql[SQL_COUNT_] = {
+	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_COMMIT] = "COMMIT",
+	[SQL_TARGET_PUT] = "INSERT INTO target(key, store, host, imapd_conf) VALUES(?1, ?2, ?3, ?4)"
+			   " ON CONFLICT(key) DO UPDATE SET imapd_conf = ?4,"
+			   " store = iif(?5, ?2, store), host = iif(?5, ?3, host) RETURNING id",
+	[SQL_TARGET_NAMED] = "SELECT id FROM target WHERE store = ?1 AND (?2 IS NULL OR host = ?2)"
+			     " LIMIT 1",
+	[SQL_TARGET_FIND] = "SELECT id FROM target WHERE key = ?1",
+	[SQL_RUN_ABANDON] = "UPDATE run SET status = ?2, ended_ns = ?3 WHERE target = ?1 AND"
+			    " status = ?4",
+	[SQL_RUN_BEGIN] = "INSERT INTO run(target, status, started_ns) VALUES(?1, ?2, ?3)"
+			  " RETURNING id",
+	[SQL_RUN_UPDATE] = "UPDATE run SET status = ?2, ended_ns = ?3, mailboxes = ?4,"
+			   " messages = ?5, bytes = ?6, expunged = ?7, findings = ?8,"
+			   " in_flight = ?9, gaps = ?10, buffered = ?11 WHERE id = ?1",
+	[SQL_RUN_ENDED] = "SELECT " RUN_COLUMNS " FROM run WHERE target = ?1 AND status <> ?2 AND"
+			  " status <> ?3 ORDER BY id DESC LIMIT 1",
+	[SQL_RUN_COMPLETE] = "SELECT " RUN_COLUMNS " FROM run WHERE target = ?1 AND status = ?2"
+			     " ORDER BY id DESC LIMIT 1",
+	[SQL_MAILBOX_PUT] =
+		"INSERT INTO mailbox(target, key, name, partition, legacy_dirs, has_unique_id,"
+		" listed_run) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(target, key) DO UPDATE"
+		" SET name = ?3, partition = ?4, legacy_dirs = ?5, has_unique_id = ?6,"
+		" listed_run = ?7",
+	[SQL_MAILBOX_NEXT] =
+		"SELECT key, name, partition, legacy_dirs, has_unique_id FROM mailbox"
+		" WHERE target = ?1 AND key > ?3 AND listed_run = ?2 ORDER BY key LIMIT 1",
+	[SQL_MAILBOX_VERIFIED] = "UPDATE mailbox SET verified_ns = ?4, verified_run = ?2,"
+				 " messages = ?5, bytes = ?6 WHERE target = ?1 AND key = ?3",
+	[SQL_MAILBOX_FORGET] = "DELETE FROM mailbox WHERE target = ?1 AND key = ?2",
+	[SQL_MAILBOX_PRUNE] = "DELETE FROM mailbox WHERE target = ?1 AND listed_run <> ?2",
+	[SQL_MAILBOX_GET] = "SELECT listed_run, verified_run FROM mailbox WHERE target = ?1 AND"
+			    " key = ?2",
+	[SQL_COVERAGE] = "SELECT min(verified_ns), total(bytes) FROM mailbox WHERE target = ?1 AND"
+			 " verified_run >= ?2",
+	[SQL_UNVERIFIED] = "SELECT count(*) FROM mailbox WHERE target = ?1 AND listed_run = ?2 AND"
+			   " verified_run <> ?2",
+	[SQL_FINDING_FIND] = "SELECT id, first_seen_ns FROM finding WHERE target = ?1 AND"
+			     " mailbox_key = ?2 AND object = ?3 AND code = ?4 AND closed_ns = 0",
+	[SQL_FINDING_NEW] =
+		"INSERT INTO finding(target, verdict, code, mailbox_key, mailbox, object, uid,"
+		" record, path, recorded, observed, detail, first_seen_ns, last_seen_ns, first_run,"
+		" last_run) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13,"
+		" ?14, ?14) RETURNING id",
+	[SQL_FINDING_AGAIN] = "UPDATE finding SET last_seen_ns = ?2, last_run = ?3 WHERE id = ?1",
+	[SQL_SIGHTING] = "INSERT INTO sighting(finding, run, seen_ns, verdict, observed, detail)"
+			 " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+	[SQL_FINDING_CLOSE] = "UPDATE finding SET closed_ns = ?2, closed_run = ?3, resolution = ?4"
+			      " WHERE id = ?1 AND closed_ns = 0",
+	[SQL_FINDING_EACH] =
+		"SELECT f.id, f.target, f.verdict, f.code, t.store, t.host, f.mailbox_key,"
+		" f.mailbox, f.object, f.uid, f.record, f.path, f.recorded, f.observed, f.detail,"
+		" f.first_seen_ns, f.last_seen_ns, f.closed_ns, f.resolution"
+		" FROM finding f JOIN target t ON t.id = f.target"
+		" WHERE (?1 = 0 OR f.target = ?1) AND (?2 = 0 OR f.id = ?2)"
+		" AND (?3 = 0 OR f.closed_ns = 0) AND (?4 = 0 OR f.last_run <> ?4)"
+		" ORDER BY f.id",
+	[SQL_FINDING_COUNT] = "SELECT count(*) FROM finding WHERE target = ?1 AND closed_ns = 0",
+	[SQL_GAP_PUT] = "INSERT INTO gap(run, mailbox, path, why) VALUES(?1, ?2, ?3, ?4)",
+};
