@@ -84,8 +84,11 @@ static int show_findings(struct cli *cli, const struct findings_request *request
 	};
 	struct findings_output out = { cli, request, 0, 0 };
 	struct state *state = NULL;
+	uint64_t nr_ended = 0;
 	int r = state_open(cli->state_dir, STATE_READ, &cli->log, &state);
 
+	if (r == 0)
+		r = state_run_count_ended(state, &nr_ended);
 	if (r == 0)
 		r = check_names(cli, state, request);
 	if (r == 0)
@@ -101,6 +104,10 @@ static int show_findings(struct cli *cli, const struct findings_request *request
 	if (request->id && out.shown == 0) {
 		(void)fprintf(stderr, "assay findings: no finding %" PRId64 "\n", request->id);
 		return STATUS_USAGE;
+	}
+	if (out.open == 0 && nr_ended == 0) {
+		(void)fprintf(stderr, "assay findings: no scan has ended yet: nothing is known\n");
+		return STATUS_GAP;
 	}
 	if (!cli->json && out.shown == 0)
 		(void)printf("no %sfindings\n", request->all ? "" : "open ");

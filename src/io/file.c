@@ -48,13 +48,19 @@ int file_identify(int dirfd, const char *path, struct file_identity *ret_identit
 
 #define QUIET (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
+/* A socket, which cannot be opened, answers ENXIO: no disk is to blame for that. */
+static int open_error(int error)
+{
+	return error == ENXIO ? -EINVAL : -error;
+}
+
 int file_open_quietly(int dirfd, const char *path, int flags)
 {
 	int fd = openat(dirfd, path, QUIET | O_NOATIME | flags);
 
 	if (fd < 0 && errno == EPERM)
 		fd = openat(dirfd, path, QUIET | flags);
-	return fd < 0 ? -errno : fd;
+	return fd < 0 ? open_error(errno) : fd;
 }
 
 int file_open(struct file *file, int dirfd, const char *name)
@@ -71,11 +77,8 @@ int file_open(struct file *file, int dirfd, const char *name)
 			extra &= ~O_NOATIME;
 		else if (errno == EINVAL && (extra & O_DIRECT))
 			extra &= ~O_DIRECT;
-		else if (errno == ENXIO && file_identify(dirfd, name, &file->identity) == 0 &&
-			 !S_ISREG(file->identity.mode))
-			return -EINVAL; /* a socket cannot be opened, and no disk is to blame */
 		else if (errno != EINTR)
-			return -errno;
+			return open_error(errno);
 	}
 	int r = file_identify(fd, "", &file->identity);
 	if (r == 0 && !S_ISREG(file->identity.mode))

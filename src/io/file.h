@@ -20,7 +20,7 @@
 /*
  * open() without following a last symbolic link, without blocking and close-on-exec, that leaves
  * the access time alone where that is allowed (O_NOATIME is for the owner and CAP_FOWNER). Returns
- * a descriptor or a negative errno. `flags` are added: O_DIRECTORY, O_DIRECT.
+ * a descriptor or a negative errno, -EINVAL for a socket. `flags` are added: O_DIRECTORY, O_DIRECT.
  */
 int file_open_quietly(int dirfd, const char *path, int flags) must_check;
 

@@ -79,6 +79,18 @@ static int state_query_run(struct state *state, sqlite3_stmt *stmt, struct run *
 	return r;
 }
 
+int state_run_count_ended(struct state *state, uint64_t *ret_count)
+{
+	int64_t count = 0;
+
+	PREPARE(stmt, state, SQL_RUN_COUNT, "counting the runs");
+	bind_int(stmt, 1, RUN_RUNNING);
+	bind_int(stmt, 2, RUN_INTERRUPTED);
+	int r = state_query_int(state, stmt, "counting the runs", &count);
+	*ret_count = (uint64_t)count;
+	return r;
+}
+
 int state_run_last_ended(struct state *state, int64_t target, struct run *ret_run)
 {
 	/* An interrupted run says nothing against an earlier complete one: it only adds findings. */

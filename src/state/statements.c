@@ -24,6 +24,7 @@ const char *const sql[SQL_COUNT_] = {
 	[SQL_RUN_UPDATE] = "UPDATE run SET status = ?2, ended_ns = ?3, mailboxes = ?4,"
 			   " messages = ?5, bytes = ?6, expunged = ?7, findings = ?8,"
 			   " in_flight = ?9, gaps = ?10, buffered = ?11 WHERE id = ?1",
+	[SQL_RUN_COUNT] = "SELECT count(*) FROM run WHERE status <> ?1 AND status <> ?2",
 	[SQL_RUN_ENDED] = "SELECT " RUN_COLUMNS " FROM run WHERE target = ?1 AND status <> ?2 AND"
 			  " status <> ?3 ORDER BY id DESC LIMIT 1",
 	[SQL_RUN_COMPLETE] = "SELECT " RUN_COLUMNS " FROM run WHERE target = ?1 AND status = ?2"

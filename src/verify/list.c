@@ -22,6 +22,10 @@ static int walk_source(struct source *src, bool restart, list_fn fn, void *ctx)
 
 	while (r == 0) {
 		r = twoskip_next(&db, &key, &value);
+		if (r == TWOSKIP_END) {
+			r = 0; /* not to be taken for a result of `fn` */
+			break;
+		}
 		if (r)
 			break;
 		int parsed = mboxlist_parse(key, value, &entry);
@@ -35,7 +39,7 @@ static int walk_source(struct source *src, bool restart, list_fn fn, void *ctx)
 	}
 	twoskip_fini(&db);
 	mailbox_entry_fini(&entry);
-	return r == TWOSKIP_END ? 0 : r;
+	return r;
 }
 
 int list_walk(const struct imapd_conf *conf, list_fn fn, void *ctx)

@@ -50,6 +50,11 @@ expect_scan() {
 ONE='(found | length == 1) and (found[0] | .code == $code and .path == $path)'
 ONE_GAP='(found | length == 0) and (gaps | length == 1) and (gaps[0].why | test($why))'
 
+make_socket() { # PATH; relative, because an address is at most 108 bytes long
+	(cd "$(dirname "$1")" && perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0) or die;
+		bind(S, sockaddr_un($ARGV[0])) or die' "$(basename "$1")")
+}
+
 # INDEX OFFSET VALUE: a word of the header, and the CRC over it made right again.
 patch_header() {
 	perl -MCompress::Raw::Zlib -e '
@@ -129,6 +134,9 @@ test_indexes() {
 	rm "$DIR/cyrus.index" && mkfifo "$DIR/cyrus.index"
 	index_case "index that is a FIFO" 1 index.missing
 	fresh_copy
+	rm "$DIR/cyrus.index" && make_socket "$DIR/cyrus.index"
+	index_case "index that is a socket" 1 index.missing
+	fresh_copy
 	mv "$DIR/cyrus.index" "$WORK/elsewhere" && ln -s "$WORK/elsewhere" "$DIR/cyrus.index"
 	index_case "index that is a symbolic link" 1 index.missing
 }
@@ -155,8 +163,7 @@ test_messages() {
 	message_case "message that is a link to itself elsewhere" message.not_regular
 	fresh_copy
 	rm "$MESSAGE"
-	(cd "$DIR" && perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0) or die;
-		bind(S, sockaddr_un($ARGV[0])) or die' "$(basename "$MESSAGE")")
+	make_socket "$MESSAGE"
 	message_case "message that is a socket" message.not_regular
 	fresh_copy
 	printf 'x' >>"$MESSAGE"

@@ -72,6 +72,8 @@ test_options() {
 	complains 3 "findings show x" "number of one finding" findings show x "${O[@]}"
 	complains 2 "findings where nothing was scanned" "nothing was ever scanned" \
 		findings --state "$WORK/never"
+	# The scan of the unknown store has made an empty state: that is not "nothing was found".
+	complains 2 "findings where no scan has ended" "no scan has ended" findings --state "$STATE"
 	complains 3 "check-config with a word" "not understood" check-config now "${O[@]}"
 }
 

@@ -38,7 +38,7 @@ static void check_value(struct dlist_value value, struct span whole)
 	buf_fini(&text);
 }
 
-/* Walks a text by values or by pairs. A list was measured, so what it holds nests 32 deep at most. */
+/* Walks a text by values or by pairs. What a list holds was measured: it nests 32 deep at most. */
 static void walk(struct span whole, bool pairs, unsigned depth)
 {
 	struct dlist_cursor cursor = { whole };
