@@ -113,7 +113,8 @@ static void on_show_progress(const struct scan_progress *p, void *ctx)
 	if (!out->progress_line && !p->asked)
 		return;
 	if (done > 0.01)
-		text_duration((int64_t)((double)p->elapsed_ns * (1 - done) / done), left, sizeof(left));
+		text_duration(max_of((int64_t)((double)p->elapsed_ns * (1 - done) / done), NS_PER_S),
+			      left, sizeof(left));
 	text_bytes(p->bytes, bytes, sizeof(bytes));
 	text_bytes((uint64_t)((double)p->bytes / max_of(seconds, 0.001)), rate, sizeof(rate));
 	text_count(p->messages, messages, sizeof(messages));

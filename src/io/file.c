@@ -78,7 +78,13 @@ int file_open(struct file *file, int dirfd, const char *name)
 		else if (errno == EINVAL && (extra & O_DIRECT))
 			extra &= ~O_DIRECT;
 		else if (errno != EINTR)
-			return open_error(errno);
+			break;
+	}
+	if (fd < 0) {
+		int error = open_error(errno);
+		if (error == -EINVAL && file_identify(dirfd, name, &file->identity))
+			file->identity = (struct file_identity){ 0 };
+		return error;
 	}
 	int r = file_identify(fd, "", &file->identity);
 	if (r == 0 && !S_ISREG(file->identity.mode))

@@ -16,9 +16,35 @@
 #define LOOK_INTERVAL (NS_PER_S / 20)
 
 /*
+ * The first look that can be counted from: one without a torn last line, whose event could not be
+ * recognised later. A writer finishes its line within milliseconds.
+ */
+static int first_look(const struct gate_case *c, const struct imapd_conf *conf, int64_t until,
+		      struct channel_look *look)
+{
+	int r = channel_look(conf, c->replica.channel, look);
+
+	while (r == 0 && look->torn && clock_mono_ns() < until) {
+		clock_sleep_ns(LOOK_INTERVAL);
+		channel_look_fini(look);
+		r = channel_look(conf, c->replica.channel, look);
+	}
+	return r;
+}
+
+static int next_look(const struct gate_case *c, const struct imapd_conf *conf,
+		     struct channel_look *look)
+{
+	clock_sleep_ns(LOOK_INTERVAL);
+	channel_look_fini(look);
+	return channel_look(conf, c->replica.channel, look);
+}
+
+/*
  * Watches the channel until everything that was outstanding at the first look has left every log,
- * or patience ends. `look` is the last look. 0: drained or turned over; FRESH_PENDING; negative
- * errno when a look fails.
+ * or patience ends. An empty log must be seen empty twice: one look may have fallen between two
+ * files. `look` is the last look. 0: drained or turned over; FRESH_PENDING; negative errno when a
+ * look fails.
  */
 enum { FRESH_PENDING = 1 };
 static int watch_drain(const struct gate_case *c, const struct imapd_conf *conf,
@@ -26,34 +52,23 @@ static int watch_drain(const struct gate_case *c, const struct imapd_conf *conf,
 {
 	int64_t until = clock_mono_ns() + c->policy.gate_patience_ns;
 	struct map pending = MAP_NULL;
-	int r = channel_look(conf, c->replica.channel, look);
+	int r = first_look(c, conf, until, look);
+	/* What could not be held, or not be recognised, cannot be seen to leave. */
+	bool countable = r == 0 && !look->overflow && !look->torn;
 
-	/* One empty look may have fallen between two files: it takes two. */
-	bool was_empty = r == 0 && look->nr_lines == 0;
-	if (r == 0) {
-		pending = look->lines;
-		look->lines = MAP_NULL;
-		clock_sleep_ns(LOOK_INTERVAL);
-		channel_look_fini(look);
-		r = channel_look(conf, c->replica.channel, look);
-	}
-	if (r == 0 && was_empty) {
-		map_fini(&pending);
-		pending = look->lines;
-		look->lines = MAP_NULL;
-	} else if (r == 0) {
-		r = channel_forget_gone(&pending, look);
-	}
-	bool overflow = r == 0 && look->overflow;
-	while (r == 0 && !overflow && pending.count && clock_mono_ns() < until) {
-		clock_sleep_ns(LOOK_INTERVAL);
-		channel_look_fini(look);
-		r = channel_look(conf, c->replica.channel, look);
-		if (r == 0)
+	for (int looks = 1; r == 0 && countable; looks++) {
+		if (looks == 1 || (looks == 2 && pending.count == 0 && look->nr_lines)) {
+			map_fini(&pending);
+			pending = look->lines;
+			look->lines = MAP_NULL;
+		} else {
 			r = channel_forget_gone(&pending, look);
-		overflow = r == 0 && look->overflow;
+		}
+		if (r || (looks > 1 && pending.count == 0) || (looks > 1 && clock_mono_ns() >= until))
+			break;
+		r = next_look(c, conf, look);
 	}
-	if (r == 0 && (pending.count || overflow))
+	if (r == 0 && (pending.count || !countable))
 		r = FRESH_PENDING;
 	map_fini(&pending);
 	return r;

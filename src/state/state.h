@@ -93,7 +93,10 @@ int state_run_update(struct state *state, const struct run *run) must_check;
 /* How many runs have ended by themselves, of all targets: neither running nor interrupted. */
 int state_run_count_ended(struct state *state, uint64_t *ret_count) must_check;
 
-/* The latest run that has ended (is not running) / that is complete. -ENOENT when there is none. */
+/*
+ * The latest run that ended by itself (neither running nor interrupted), and the latest complete
+ * one. -ENOENT when there is none.
+ */
 int state_run_last_ended(struct state *state, int64_t target, struct run *ret_run) must_check;
 int state_run_last_complete(struct state *state, int64_t target, struct run *ret_run) must_check;
 

@@ -31,10 +31,13 @@ const char *role_name(enum role role)
 
 struct reading {
 	struct conf *conf;
-	const char *file;
-	const struct log *log;
-	const char *why; /* why the line was refused; NULL: inih could not split it */
-	char text[256];	 /* section and key, for the message */
+	FILE *file;
+	char *line; /* of getline; owned */
+	size_t line_size;
+	int line_nr;	 /* of the line read last, counted from 1 */
+	const char *why; /* why the first bad line was refused; NULL: none was */
+	int why_line;
+	char text[256]; /* section and key, for the message */
 };
 
 static void copy_fini(struct copy *copy)
@@ -250,31 +253,54 @@ static int on_pair(void *ctx, const char *section, const char *key, const char *
 	if (!why)
 		return 1;
 	reading->why = why;
+	reading->why_line = reading->line_nr;
 	(void)snprintf(reading->text, sizeof(reading->text), "[%s] %s", section, key);
 	return 0;
 }
 
+/* Hands inih one line. What it would cut, at its own limit or at a NUL, is refused instead. */
+static char *read_line(char *str, int size, void *ctx)
+{
+	struct reading *reading = ctx;
+
+	ssize_t len = getline(&reading->line, &reading->line_size, reading->file);
+	if (len < 0)
+		return NULL;
+	reading->line_nr++;
+	if (len < size && !memchr(reading->line, '\0', (size_t)len)) {
+		memcpy(str, reading->line, (size_t)len + 1);
+		return str;
+	}
+	if (!reading->why) {
+		reading->why = "is too long, or holds a NUL byte";
+		reading->why_line = reading->line_nr;
+		(void)snprintf(reading->text, sizeof(reading->text), "this line");
+	}
+	return NULL;
+}
+
 static int conf_read_file(struct conf *conf, const char *path, const struct log *log)
 {
-	struct reading reading = { .conf = conf, .file = path, .log = log };
-	FILE *file = fopen(path, "re");
+	struct reading reading = { .conf = conf, .file = fopen(path, "re") };
 
-	if (!file)
+	if (!reading.file)
 		return log_error(log, -errno, "%s: cannot read the configuration: %s", path,
 				 strerror(errno));
-	int line = ini_parse_file(file, on_pair, &reading);
-	int failed = ferror(file);
-	(void)fclose(file);
+	int line = ini_parse_stream(read_line, &reading, on_pair, &reading);
+	int failed = ferror(reading.file);
+	(void)fclose(reading.file);
+	free(reading.line);
 	if (failed)
 		return log_error(log, -EIO, "%s: cannot read the configuration", path);
-	if (line == 0)
-		return 0;
 	if (line < 0)
 		return log_error(log, -ENOMEM, "%s: out of memory", path);
-	if (reading.why)
-		return log_error(log, -EBADMSG, "%s:%d: %s %s", path, line, reading.text,
-				 reading.why);
-	return log_error(log, -EBADMSG, "%s:%d: neither [section] nor key = value", path, line);
+	if (reading.why && (line == 0 || reading.why_line <= line))
+		return log_error(log, -EBADMSG, "%s:%d: %s %s", path, reading.why_line,
+				 reading.text, reading.why);
+	if (line)
+		return log_error(log, -EBADMSG, "%s:%d: neither [section] nor key = value", path,
+				 line);
+	return 0;
 }
 
 static int is_conf_name(const struct dirent *entry)

@@ -162,10 +162,14 @@ static void refuses_each_wrong_line_with_its_place_and_reason(void)
 		{ "[policy]\nreaders = 0\n", ":2: [policy] readers is not a number from 1 to 64" },
 		{ "[policy]\nreaders = 65\n", ":2: [policy] readers is not a number from 1 to 64" },
 		{ "[policy]\nreaders = many\n", ":2: [policy] readers is not a number" },
-		{ "[store s1]\nrole = boss\n", ":2: [store s1] role is neither master nor replica" },
-		{ "[store s1]\nrole = master\nrole = master\n", ":3: [store s1] role is given twice" },
-		{ "[store s1]\nimapd_conf = i.conf\n", ":2: [store s1] imapd_conf is not an absolute" },
-		{ "[store s1]\nimapd_conf = /a\nimapd_conf = /b\n", ":3: [store s1] imapd_conf is giv" },
+		{ "[store s1]\nrole = boss\n",
+		  ":2: [store s1] role is neither master nor replica" },
+		{ "[store s1]\nrole = master\nrole = master\n",
+		  ":3: [store s1] role is given twice" },
+		{ "[store s1]\nimapd_conf = i.conf\n",
+		  ":2: [store s1] imapd_conf is not an absolute" },
+		{ "[store s1]\nimapd_conf = /a\nimapd_conf = /b\n",
+		  ":3: [store s1] imapd_conf is giv" },
 		{ "[store s1]\npeers =\n", ":2: [store s1] peers is empty" },
 		{ "[store s1]\nchannel = a/b\n", ":2: [store s1] channel is not the name" },
 		{ "[store s1]\ncolour = red\n", ":2: [store s1] colour is not known" },
@@ -266,8 +270,8 @@ static void never_cuts_a_long_line_silently(void)
 		path[0] = '/';
 		path[at] = '#';
 		path[300] = '\0';
-		(void)snprintf(text, sizeof(text), HOST "[store s1]\nimapd_conf = %s\nrole = master\n",
-			       path);
+		(void)snprintf(text, sizeof(text),
+			       HOST "[store s1]\nimapd_conf = %s\nrole = master\n", path);
 		write_conf(&room, NULL, text);
 		int r = read_conf(&room);
 		CU_ASSERT_TRUE(r == 0 || r == -EBADMSG);
@@ -302,7 +306,10 @@ static void names_every_role(void)
 	CU_ASSERT_PTR_NULL(role_name(ROLE_COUNT_));
 }
 
-#define CASE(name) { #name, name }
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 static const struct test_case cases[] = {
 	CASE(has_the_documented_defaults),
 	CASE(reads_a_whole_one),

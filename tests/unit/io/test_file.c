@@ -165,7 +165,8 @@ static void opens_nothing_but_regular_files(void)
 	CU_ASSERT_EQUAL(mkfifoat(room.fd, "fifo", 0600), 0);
 	CU_ASSERT_EQUAL(mkdirat(room.fd, "folder", 0700), 0);
 	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/socket", room.fd);
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/socket",
+		       room.fd);
 	CU_ASSERT_EQUAL(bind(s, (struct sockaddr *)&address, sizeof(address)), 0);
 	CU_ASSERT_EQUAL(file_open(&file, room.fd, "link"), -ELOOP);
 	CU_ASSERT_EQUAL(file_open(&file, room.fd, "fifo"), -EINVAL); /* and does not wait */
@@ -185,8 +186,8 @@ static void opens_nothing_but_regular_files(void)
 static void tells_the_word_of_a_device_from_our_own(void)
 {
 	static const int media[] = { EIO, ENODATA, EILSEQ, EUCLEAN, EREMOTEIO };
-	static const int ours[] = { 0, EACCES, EPERM, EMFILE, ENFILE, ENOMEM, ENOENT, EINVAL, ELOOP,
-				    EINTR, EAGAIN };
+	static const int ours[] = { 0,	    EACCES, EPERM, EMFILE, ENFILE, ENOMEM,
+				    ENOENT, EINVAL, ELOOP, EINTR,  EAGAIN };
 
 	for (size_t i = 0; i < array_size(media); i++)
 		CU_ASSERT_TRUE(file_error_is_media(-media[i]));
@@ -245,7 +246,7 @@ static void locks_as_cyrus_does_and_gives_up_in_time(void)
 
 	int other = openat(room.fd, "data", O_RDWR | O_CLOEXEC);
 	CU_ASSERT_EQUAL(fcntl(other, F_OFD_GETLK, &probe), 0);
-	CU_ASSERT_EQUAL(probe.l_type, F_RDLCK); /* ours is in a writer's way */
+	CU_ASSERT_EQUAL(probe.l_type, F_RDLCK);			    /* ours is in a writer's way */
 	(void)close(openat(room.fd, "data", O_RDONLY | O_CLOEXEC)); /* and survives this */
 	probe = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	CU_ASSERT_EQUAL(fcntl(other, F_OFD_GETLK, &probe), 0);
@@ -266,11 +267,20 @@ static void never_leaves_the_directory_it_starts_from(void)
 		const char *path;
 		int result;
 	} rows[] = {
-		{ "inside/deep", 0 },	    { "inside/../inside/deep", 0 }, { "within", 0 },
-		{ "..", -EXDEV },	    { "inside/../..", -EXDEV },	    { "/etc", -EXDEV },
-		{ "out", -EXDEV },	    { "out/x", -EXDEV },	    { "up", -EXDEV },
-		{ "inside/up", -EXDEV },    { "nothing", -ENOENT },	    { "inside/file", -ENOTDIR },
-		{ "ring", -ELOOP },	    { "", -ENOENT },
+		{ "inside/deep", 0 },
+		{ "inside/../inside/deep", 0 },
+		{ "within", 0 },
+		{ "..", -EXDEV },
+		{ "inside/../..", -EXDEV },
+		{ "/etc", -EXDEV },
+		{ "out", -EXDEV },
+		{ "out/x", -EXDEV },
+		{ "up", -EXDEV },
+		{ "inside/up", -EXDEV },
+		{ "nothing", -ENOENT },
+		{ "inside/file", -ENOTDIR },
+		{ "ring", -ELOOP },
+		{ "", -ENOENT },
 	};
 	struct room room;
 	int fd;
@@ -301,7 +311,10 @@ static void never_leaves_the_directory_it_starts_from(void)
 	room_close(&room);
 }
 
-#define CASE(name) { #name, name }
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 static const struct test_case cases[] = {
 	CASE(reads_around_the_page_cache_and_leaves_the_access_time),
 	CASE(tells_each_state_of_a_file_from_the_next),

@@ -237,7 +237,7 @@ static void does_not_open_a_device(void)
 
 static void does_not_open_a_socket(void)
 {
-	check_refused(make_socket, "socket", -ENXIO);
+	check_refused(make_socket, "socket", -EINVAL);
 }
 
 static void says_when_there_is_no_such_file(void)

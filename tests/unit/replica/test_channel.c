@@ -138,8 +138,9 @@ static void reads_every_log_and_nothing_else(void)
 	CU_ASSERT_TRUE(has(&room.look.mailboxes, "shared"));
 	CU_ASSERT_EQUAL(room.look.skipped_users.count, 1);
 	CU_ASSERT_TRUE(has(&room.look.skipped_users, "e@example.com"));
-	CU_ASSERT_EQUAL(room.look.bytes, strlen("APPEND user.a\nAPPEND user.a\nrubbish\n"
-						"RENAME user.b.x user.c.x\nUSER d\nMAILBOX shared"));
+	CU_ASSERT_EQUAL(room.look.bytes,
+			strlen("APPEND user.a\nAPPEND user.a\nrubbish\n"
+			       "RENAME user.b.x user.c.x\nUSER d\nMAILBOX shared"));
 	room_close(&room);
 }
 
@@ -308,7 +309,8 @@ static void *turn_over_for_ever(void *ctx)
 		fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 		(void)!write(fd, "USER old\n", 9);
 		(void)close(fd);
-		(void)rename(new, renamer->from); /* the event is requeued: log and log-run have it */
+		(void)rename(new,
+			     renamer->from); /* the event is requeued: log and log-run have it */
 	}
 	return NULL;
 }
@@ -399,7 +401,10 @@ static void forgets_what_has_left_every_log(void)
 	room_close(&room);
 }
 
-#define CASE(name) { #name, name }
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 static const struct test_case cases[] = {
 	CASE(an_empty_channel_is_idle),
 	CASE(reads_every_log_and_nothing_else),

@@ -12,7 +12,10 @@
 
 #include "replica/synclog.h"
 
-#define SPAN(text) { (const uint8_t *)(text), sizeof(text) - 1 }
+#define SPAN(text)                                                                                 \
+	{                                                                                          \
+		(const uint8_t *)(text), sizeof(text) - 1                                          \
+	}
 #define LINE(text) ((struct span)SPAN(text))
 
 static void check_event(struct span line, enum event_type type, const char *first,
@@ -91,16 +94,39 @@ static void reads_arguments_however_they_are_written(void)
 static void refuses_lines_that_are_no_event(void)
 {
 	static const struct span lines[] = {
-		SPAN(""), SPAN(" "), SPAN("MAILBOX"), SPAN("MAILBOX "), SPAN("MAILBOX  a"),
-		SPAN(" MAILBOX a"), SPAN("MAILBOX a "), SPAN("MAILBOXES a"), SPAN("MAIL a"),
-		SPAN("FROB a"), SPAN("MAILBOX a b"), SPAN("RENAME a"), SPAN("RENAME a b c"),
-		SPAN("RENAME a  b"), SPAN("MAILBOX \"a"), SPAN("MAILBOX \"a\\\""),
-		SPAN("MAILBOX \"a\"b"), SPAN("MAILBOX \"a\" "), SPAN("MAILBOX \""),
-		SPAN("MAILBOX {"), SPAN("MAILBOX {3"), SPAN("MAILBOX {3}"), SPAN("MAILBOX {3}\r\nab"),
-		SPAN("MAILBOX {x}\r\nab"), SPAN("MAILBOX {-1}\r\nab"), SPAN("MAILBOX {}\r\nab"),
-		SPAN("MAILBOX {2}\r\nabc"), SPAN("MAILBOX {99999999999999999999}\r\nab"),
-		SPAN("MAILBOX {65537}\r\nab"), SPAN("\0MAILBOX a"), SPAN("MAILBOX\0a"),
-		SPAN("\xff\xfe\xfd \x80"), SPAN("{3}\r\nabc"),
+		SPAN(""),
+		SPAN(" "),
+		SPAN("MAILBOX"),
+		SPAN("MAILBOX "),
+		SPAN("MAILBOX  a"),
+		SPAN(" MAILBOX a"),
+		SPAN("MAILBOX a "),
+		SPAN("MAILBOXES a"),
+		SPAN("MAIL a"),
+		SPAN("FROB a"),
+		SPAN("MAILBOX a b"),
+		SPAN("RENAME a"),
+		SPAN("RENAME a b c"),
+		SPAN("RENAME a  b"),
+		SPAN("MAILBOX \"a"),
+		SPAN("MAILBOX \"a\\\""),
+		SPAN("MAILBOX \"a\"b"),
+		SPAN("MAILBOX \"a\" "),
+		SPAN("MAILBOX \""),
+		SPAN("MAILBOX {"),
+		SPAN("MAILBOX {3"),
+		SPAN("MAILBOX {3}"),
+		SPAN("MAILBOX {3}\r\nab"),
+		SPAN("MAILBOX {x}\r\nab"),
+		SPAN("MAILBOX {-1}\r\nab"),
+		SPAN("MAILBOX {}\r\nab"),
+		SPAN("MAILBOX {2}\r\nabc"),
+		SPAN("MAILBOX {99999999999999999999}\r\nab"),
+		SPAN("MAILBOX {65537}\r\nab"),
+		SPAN("\0MAILBOX a"),
+		SPAN("MAILBOX\0a"),
+		SPAN("\xff\xfe\xfd \x80"),
+		SPAN("{3}\r\nabc"),
 	};
 	struct event event = EVENT_NULL;
 
@@ -207,7 +233,10 @@ static void forgets_the_arguments_of_the_line_before(void)
 	event_fini(&event);
 }
 
-#define CASE(name) { #name, name }
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 static const struct test_case cases[] = {
 	CASE(parses_every_type),
 	CASE(reads_arguments_however_they_are_written),

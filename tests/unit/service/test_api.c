@@ -60,8 +60,8 @@ static void room_open(struct room *room)
 		char path[300];
 		(void)snprintf(path, sizeof(path), "%s/%d", room->dir, side);
 		CU_ASSERT_EQUAL_FATAL(mkstore_new(path, &options, &room->stores[side]), 0);
-		CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_begin(room->stores[side], "user.ann",
-							    &mailbox), 0);
+		CU_ASSERT_EQUAL_FATAL(
+			mkstore_mailbox_begin(room->stores[side], "user.ann", &mailbox), 0);
 		for (unsigned i = 0; i < 4; i++)
 			CU_ASSERT_EQUAL(mkstore_message(mailbox, 0, 1000, NULL), 0);
 		CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_end(mailbox), 0);
@@ -92,8 +92,11 @@ static void room_close(struct room *room)
 
 static int open_assay(struct room *room, struct assay **ret_assay)
 {
-	struct assay_params params = { .size = sizeof(params), .config_file = room->conf,
-				       .state_dir = room->state, .log = on_log, .log_ctx = room };
+	struct assay_params params = { .size = sizeof(params),
+				       .config_file = room->conf,
+				       .state_dir = room->state,
+				       .log = on_log,
+				       .log_ctx = room };
 
 	return assay_open(&params, ret_assay);
 }
@@ -243,7 +246,10 @@ static void names_what_it_returns(void)
 	CU_ASSERT_TRUE(*assay_version() >= '0' && *assay_version() <= '9');
 }
 
-#define CASE(name) { #name, name }
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 static const struct test_case cases[] = {
 	CASE(opens_only_what_it_understands),
 	CASE(scans_and_hands_over_each_finding),

@@ -69,7 +69,8 @@ static void pair_begin(struct pair *p, enum replica kind, bool sync_log, const c
 	const char *base = getenv("TMPDIR");
 
 	*p = (struct pair){ .stores = { NULL, NULL } };
-	(void)snprintf(p->dir, sizeof(p->dir), "%s/assay-gate-XXXXXX", base && *base ? base : "/tmp");
+	(void)snprintf(p->dir, sizeof(p->dir), "%s/assay-gate-XXXXXX",
+		       base && *base ? base : "/tmp");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(p->dir));
 	(void)snprintf(p->state_dir, sizeof(p->state_dir), "%s/state", p->dir);
 	make_store(p, 0, SAME, sync_log, extra);
@@ -108,8 +109,8 @@ static enum run_status scan_side(struct pair *p, int side, const volatile sig_at
 	struct run run = { 0 };
 
 	CU_ASSERT_EQUAL_FATAL(state_open(p->state_dir, STATE_WRITE, NULL, &state), 0);
-	CU_ASSERT_EQUAL_FATAL(target_open(&target, "s1", p->copies[side].host, p->confs[side], NULL),
-			      0);
+	CU_ASSERT_EQUAL_FATAL(
+		target_open(&target, "s1", p->copies[side].host, p->confs[side], NULL), 0);
 	CU_ASSERT_EQUAL(scan_store(state, &target, &options, &events, NULL, &run), 0);
 	target_fini(&target);
 	state_close(state);
@@ -119,8 +120,9 @@ static enum run_status scan_side(struct pair *p, int side, const volatile sig_at
 static void decide(struct pair *p)
 {
 	gate_verdict_fini(&p->verdict);
-	CU_ASSERT_EQUAL_FATAL(gate_decide(&p->conf, &p->copies[0], &p->copies[1], p->state_dir, NULL,
-					  &p->verdict), 0);
+	CU_ASSERT_EQUAL_FATAL(gate_decide(&p->conf, &p->copies[0], &p->copies[1], p->state_dir,
+					  NULL, &p->verdict),
+			      0);
 }
 
 /* The verdict rests on this rule alone: the others pass. */
@@ -307,7 +309,8 @@ static void a_log_that_cannot_be_read_says_nothing(void)
 	struct pair p;
 
 	pair_begin_ready(&p);
-	CU_ASSERT_EQUAL(mkfifo(in_master(&p, "sync/log"), 0600), 0); /* must not wait for a writer */
+	CU_ASSERT_EQUAL(mkfifo(in_master(&p, "sync/log"), 0600),
+			0); /* must not wait for a writer */
 	decide(&p);
 	check(&p, GATE_FRESH, ASSAY_RESULT_UNKNOWN, "fresh.log_unreadable");
 	CU_ASSERT_EQUAL(unlink(in_master(&p, "sync/log")), 0);
@@ -328,7 +331,8 @@ static void an_old_backlog_is_stale_and_names_whom_it_concerns(void)
 		struct pair p;
 		pair_begin_ready(&p);
 		write_aged(in_master(&p, leaves[i]),
-			   "APPEND user.ann\nUSER bob.b\nAPPEND user.ann\nMAILBOX user.ann.Se", 3 * DAY_S);
+			   "APPEND user.ann\nUSER bob.b\nAPPEND user.ann\nMAILBOX user.ann.Se",
+			   3 * DAY_S);
 		decide(&p);
 		check(&p, GATE_FRESH, ASSAY_RESULT_FAIL, "fresh.stale");
 		const struct gate_rule *rule = &p.verdict.rules[GATE_FRESH];
@@ -355,7 +359,8 @@ static void a_young_backlog_is_no_permit_either(void)
 	write_aged(in_master(&p, "sync/log"), "not an event at all", 0);
 	decide(&p);
 	check(&p, GATE_FRESH, ASSAY_RESULT_UNKNOWN, "fresh.busy");
-	write_aged(in_master(&p, "sync/log"), "APPEND user.ann\n", -DAY_S); /* a clock that jumped */
+	write_aged(in_master(&p, "sync/log"), "APPEND user.ann\n",
+		   -DAY_S); /* a clock that jumped */
 	decide(&p);
 	CU_ASSERT_NOT_EQUAL(p.verdict.decision, ASSAY_PERMIT);
 	pair_end(&p);
@@ -404,8 +409,8 @@ static void a_log_that_drains_while_watched_is_fresh(void)
 	pair_begin_ready(&p);
 	p.conf.policy.gate_patience_ns = 20 * NS_PER_S;
 	write_aged(in_master(&p, "sync/log"), "APPEND user.ann\n", DAY_S);
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, remove_later, in_master(&p, "sync/log")),
-			      0);
+	CU_ASSERT_EQUAL_FATAL(
+		pthread_create(&thread, NULL, remove_later, in_master(&p, "sync/log")), 0);
 	decide(&p);
 	CU_ASSERT_EQUAL(pthread_join(thread, NULL), 0);
 	check(&p, GATE_FRESH, ASSAY_RESULT_PASS, "fresh.drained");
@@ -596,8 +601,10 @@ static void a_damaged_state_is_unknown(void)
 
 	pair_begin_ready(&p);
 	(void)snprintf(path, sizeof(path), "%s/state.db", p.state_dir);
-	write_aged(path, "this is no database, and was one a moment ago: longer than a header, so that "
-			 "nobody takes it for an empty one......................", 0);
+	write_aged(path,
+		   "this is no database, and was one a moment ago: longer than a header, so that "
+		   "nobody takes it for an empty one......................",
+		   0);
 	decide(&p);
 	CU_ASSERT_EQUAL(p.verdict.decision, ASSAY_UNDETERMINED);
 	CU_ASSERT_STRING_EQUAL(p.verdict.rules[GATE_INTACT].code, "intact.state_unreadable");
@@ -657,7 +664,10 @@ static void does_not_wait_for_what_hangs(void)
 	pair_end(&p);
 }
 
-#define CASE(name) { #name, name }
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 static const struct test_case cases[] = {
 	CASE(permits_when_every_rule_passes),
 	CASE(judges_the_role_by_configuration),

@@ -55,7 +55,8 @@ static struct state *open_state(const struct room *room, int64_t *ret_target)
 	struct state *state = NULL;
 
 	CU_ASSERT_EQUAL_FATAL(state_open(room->state, STATE_WRITE, NULL, &state), 0);
-	CU_ASSERT_EQUAL(state_target_put(state, "/conf", "s1", "h1", "/imapd.conf", true, ret_target), 0);
+	CU_ASSERT_EQUAL(
+		state_target_put(state, "/conf", "s1", "h1", "/imapd.conf", true, ret_target), 0);
 	return state;
 }
 
@@ -136,10 +137,12 @@ static void refuses_databases_that_are_not_ours(void)
 		const char *sql;
 		int result;
 	} rows[] = {
-		{ "CREATE TABLE t(x); PRAGMA application_id = 1; PRAGMA user_version = 1", -EBADMSG },
+		{ "CREATE TABLE t(x); PRAGMA application_id = 1; PRAGMA user_version = 1",
+		  -EBADMSG },
 		{ "CREATE TABLE t(x); PRAGMA user_version = 1", -EBADMSG },
 		{ "PRAGMA application_id = 1634956153; PRAGMA user_version = 2", -EPROTONOSUPPORT },
-		{ "PRAGMA application_id = 1634956153; PRAGMA user_version = 99", -EPROTONOSUPPORT },
+		{ "PRAGMA application_id = 1634956153; PRAGMA user_version = 99",
+		  -EPROTONOSUPPORT },
 	};
 
 	for (size_t i = 0; i < array_size(rows); i++) {
@@ -150,10 +153,12 @@ static void refuses_databases_that_are_not_ours(void)
 			CU_ASSERT_EQUAL(mkdir(room.state, 0700), 0);
 			execute(&room, rows[i].sql);
 			CU_ASSERT_EQUAL(state_open(room.state, (enum state_access)access, NULL,
-						   &state), rows[i].result);
+						   &state),
+					rows[i].result);
 			CU_ASSERT_PTR_NULL(state);
 			CU_ASSERT_EQUAL(number_in(&room, "SELECT count(*) FROM sqlite_master WHERE "
-							 "name = 'finding'"), 0);
+							 "name = 'finding'"),
+					0);
 			room_close(&room);
 		}
 	}
@@ -188,7 +193,8 @@ static void keeps_a_target_by_its_key(void)
 	struct state *state = open_state(&room, &first);
 	CU_ASSERT_EQUAL(state_target_put(state, "/conf", "renamed", "h9", "/x", true, &again), 0);
 	CU_ASSERT_EQUAL(again, first);
-	CU_ASSERT_EQUAL(state_target_put(state, "/conf2", "s1", "h1", "/imapd.conf", true, &other), 0);
+	CU_ASSERT_EQUAL(state_target_put(state, "/conf2", "s1", "h1", "/imapd.conf", true, &other),
+			0);
 	CU_ASSERT_NOT_EQUAL(other, first);
 	CU_ASSERT_EQUAL(state_target_find(state, "/conf2", &found), 0);
 	CU_ASSERT_EQUAL(found, other);
@@ -267,16 +273,19 @@ static void covers_only_what_this_run_listed(void)
 		char key[8];
 		(void)snprintf(key, sizeof(key), "k%u", i);
 		CU_ASSERT_EQUAL(state_mailbox_verified(state, target, run[1], span_of_str(key),
-						       1000 + i, 1, 10), 0);
+						       1000 + i, 1, 10),
+				0);
 	}
 	CU_ASSERT_EQUAL(state_coverage(state, target, run[1], &oldest, &bytes), 0);
 	CU_ASSERT_EQUAL(oldest, 1000);
 	CU_ASSERT_EQUAL(bytes, 40);
 	CU_ASSERT_EQUAL(state_mailbox_was_verified(state, target, run[1], span_of_str("k2"),
-						   &verified, &listed), 0);
+						   &verified, &listed),
+			0);
 	CU_ASSERT_TRUE(verified && listed);
 	CU_ASSERT_EQUAL(state_mailbox_was_verified(state, target, run[1], span_of_str("k5"),
-						   &verified, &listed), 0);
+						   &verified, &listed),
+			0);
 	CU_ASSERT_FALSE(verified || listed);
 	struct span after = SPAN_NULL;
 	char last[8] = "";
@@ -374,7 +383,8 @@ static void a_finding_is_seen_again_closed_and_comes_back_as_another(void)
 	CU_ASSERT_NOT_EQUAL(back.id, first.id);
 	CU_ASSERT_EQUAL(back.first_seen_ns, 4000);
 	CU_ASSERT_EQUAL(walk_findings(state, (struct finding_filter){ 0 }).nr, 2);
-	CU_ASSERT_EQUAL(walk_findings(state, (struct finding_filter){ .not_seen_by = runs[3] }).nr, 1);
+	CU_ASSERT_EQUAL(walk_findings(state, (struct finding_filter){ .not_seen_by = runs[3] }).nr,
+			1);
 	state_close(state);
 	room_close(&room);
 }
@@ -389,8 +399,8 @@ static void tells_findings_apart_by_target_mailbox_object_and_code(void)
 	CU_ASSERT_EQUAL(state_target_put(state, "/conf2", "s2", "h2", "/2", true, &other), 0);
 	CU_ASSERT_EQUAL(state_run_begin(state, target, 1, &run), 0);
 	for (unsigned i = 0; i < 32; i++) { /* the upper half puts the lower one again */
-		struct finding finding = finding_of(i & 1 ? other : target,
-						    i & 2 ? "message:3" : "message:4");
+		struct finding finding =
+			finding_of(i & 1 ? other : target, i & 2 ? "message:3" : "message:4");
 		finding.code = i & 4 ? "message.digest" : "message.size";
 		finding.mailbox_key = span_of_str(i & 8 ? "key1" : "key2");
 		CU_ASSERT_EQUAL(state_finding_put(state, run, 1000 + i, &finding), 0);
@@ -422,8 +432,10 @@ static void keeps_names_of_any_bytes(void)
 	finding.mailbox_key = finding.mailbox = finding.path = span_of(bytes, sizeof(bytes));
 	CU_ASSERT_EQUAL(state_finding_put(state, run, 1, &finding), 0);
 	CU_ASSERT_EQUAL(state_gap_put(state, run, finding.mailbox, finding.path, "why"), 0);
-	struct mailbox_row row = { .key = finding.mailbox, .name = finding.mailbox,
-				   .partition = finding.mailbox, .legacy_dirs = true };
+	struct mailbox_row row = { .key = finding.mailbox,
+				   .name = finding.mailbox,
+				   .partition = finding.mailbox,
+				   .legacy_dirs = true };
 	CU_ASSERT_EQUAL(state_mailbox_put(state, target, run, &row), 0);
 	struct walk walk = walk_findings(state, (struct finding_filter){ 0 });
 	CU_ASSERT_EQUAL(walk.last.mailbox.len, sizeof(bytes));
@@ -537,12 +549,14 @@ static void committed_findings_survive_a_kill_at_any_moment(void)
 		int64_t target;
 		struct state *state = open_state(&room, &target);
 		CU_ASSERT_EQUAL(number_in(&room, "SELECT count(*) FROM pragma_integrity_check "
-						 "WHERE integrity_check <> 'ok'"), 0);
+						 "WHERE integrity_check <> 'ok'"),
+				0);
 		char sql[160];
-		(void)snprintf(sql, sizeof(sql),
-			       "SELECT count(*) FROM finding WHERE object LIKE 'message:%u.%%' AND uid "
-			       "< %u AND observed = 'bb' AND first_seen_ns = 1000 + uid",
-			       round, committed);
+		(void)snprintf(
+			sql, sizeof(sql),
+			"SELECT count(*) FROM finding WHERE object LIKE 'message:%u.%%' AND uid "
+			"< %u AND observed = 'bb' AND first_seen_ns = 1000 + uid",
+			round, committed);
 		CU_ASSERT_EQUAL(number_in(&room, sql), committed);
 		int64_t run;
 		CU_ASSERT_EQUAL(state_run_begin(state, target, 1, &run), 0);
@@ -563,7 +577,10 @@ static void names_every_status(void)
 	CU_ASSERT_STRING_EQUAL(run_status_name(RUN_VOID), "void");
 }
 
-#define CASE(name) { #name, name }
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 static const struct test_case cases[] = {
 	CASE(reading_what_was_never_written_is_enoent),
 	CASE(refuses_databases_that_are_not_ours),

@@ -34,8 +34,8 @@ struct scene {
 	struct run run;
 	char findings[SAID_MAX][256]; /* "CODE OBJECT" */
 	size_t nr_findings, nr_gaps, nr_calls;
-	scene_fn hook;		       /* called between first and second looks; NULL: nothing */
-	uint64_t hook_at;	       /* mailboxes passed before it is called */
+	scene_fn hook;	  /* called between first and second looks; NULL: nothing */
+	uint64_t hook_at; /* mailboxes passed before it is called */
 	volatile sig_atomic_t stop, show;
 };
 
@@ -135,8 +135,10 @@ static void scene_end(struct scene *s)
 
 static int scan_with(struct scene *s, struct state *state)
 {
-	struct scan_options options = { .settle_ns = 20 * NS_PER_MS, .readers = 1,
-					.stop = &s->stop, .show_progress = &s->show };
+	struct scan_options options = { .settle_ns = 20 * NS_PER_MS,
+					.readers = 1,
+					.stop = &s->stop,
+					.show_progress = &s->show };
 	struct scan_events events = { on_finding, on_gap, on_progress, s };
 
 	s->nr_findings = s->nr_gaps = s->nr_calls = 0;
@@ -203,12 +205,15 @@ static void bench_begin(struct bench *b, struct scene *scene)
 
 	*b = (struct bench){ .events = { on_finding, on_gap, NULL, scene },
 			     .options = { .settle_ns = 0, .readers = 1 } };
-	b->s = (struct scanning){ .state = scene->state, .target = &scene->target,
-				  .options = &b->options, .events = &b->events };
+	b->s = (struct scanning){ .state = scene->state,
+				  .target = &scene->target,
+				  .options = &b->options,
+				  .events = &b->events };
 	CU_ASSERT_EQUAL_FATAL(observer_init(&b->s.observer), 0);
 	CU_ASSERT_EQUAL_FATAL(pool_new(1, &b->s.pool), 0);
 	CU_ASSERT_EQUAL(state_target_put(scene->state, scene->target.key, "s1", "h1",
-					 scene->target.imapd_conf_path, true, &b->s.target_id), 0);
+					 scene->target.imapd_conf_path, true, &b->s.target_id),
+			0);
 	CU_ASSERT_EQUAL(state_run_begin(scene->state, b->s.target_id, 1, &b->s.run.id), 0);
 	CU_ASSERT_EQUAL_FATAL(mailbox_new(&scene->target.imapd_conf, &row, &b->mailbox), 0);
 	atomic_store(&b->mailbox->pending, 1);
@@ -297,13 +302,15 @@ static void replace_by_good_copy(struct scene *s)
 static void expunge(struct scene *s)
 {
 	CU_ASSERT_EQUAL(mkstore_set_record(path_of(s, "cyrus.index"), 2, MKSTORE_RECORD_FLAGS,
-					   INDEX_FLAG_EXPUNGED), 0);
+					   INDEX_FLAG_EXPUNGED),
+			0);
 }
 
 static void expunge_and_unlink(struct scene *s)
 {
 	CU_ASSERT_EQUAL(mkstore_set_record(path_of(s, "cyrus.index"), 2, MKSTORE_RECORD_FLAGS,
-					   INDEX_FLAG_EXPUNGED | INDEX_FLAG_UNLINKED), 0);
+					   INDEX_FLAG_EXPUNGED | INDEX_FLAG_UNLINKED),
+			0);
 	CU_ASSERT_EQUAL(unlink(path_of(s, "3.")), 0);
 }
 
@@ -316,7 +323,8 @@ static void wipe_record(struct scene *s)
 static void remove_mailbox(struct scene *s)
 {
 	CU_ASSERT_EQUAL(mkstore_set_header(path_of(s, "cyrus.index"), MKSTORE_HEADER_OPTIONS,
-					   INDEX_OPTION_DELETED), 0);
+					   INDEX_OPTION_DELETED),
+			0);
 }
 
 static void says_nothing_about_what_changed_meanwhile(void)
@@ -512,7 +520,8 @@ static void a_finding_stays_open_where_its_mailbox_has_a_gap(void)
 	CU_ASSERT_EQUAL(count_open(&s), 1);
 	flip(path_of(&s, "3."));
 	CU_ASSERT_EQUAL(mkstore_patch_record(path_of(&s, "cyrus.index"), 8, MKSTORE_RECORD_GUID,
-					     none, sizeof(none)), 0);
+					     none, sizeof(none)),
+			0);
 	scan(&s); /* message 9 cannot be verified */
 	CU_ASSERT_EQUAL(s.run.status, RUN_INCOMPLETE);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
@@ -564,7 +573,8 @@ static void a_stopped_scan_closes_nothing_and_covers_only_what_it_finished(void)
 			(void)snprintf(name, sizeof(name), "user.u%03u", i + 1);
 			key = span_of_str(mkstore_get_unique_id(s.store, name));
 			CU_ASSERT_EQUAL(state_mailbox_was_verified(s.state, s.run.target, s.run.id,
-								   key, &verified, &listed), 0);
+								   key, &verified, &listed),
+					0);
 			nr_verified += verified;
 		}
 		CU_ASSERT_TRUE(nr_verified <= at);
@@ -625,7 +635,7 @@ static void a_message_expunged_during_the_scan_is_in_flight(void)
 
 static void put_back(struct scene *s)
 {
-	/* The reader of the first look needs milliseconds; a good file for it is no error, either. */
+	/* The first look needs milliseconds. */
 	clock_sleep_ns(200 * NS_PER_MS);
 	flip(path_of(s, "3.NEW"));
 	CU_ASSERT_EQUAL(rename(path_of(s, "3.NEW"), path_of(s, "3.")), 0);
@@ -679,7 +689,10 @@ static void two_scans_of_one_target_do_not_run_at_once(void)
 	scene_end(&s);
 }
 
-#define CASE(name) { #name, name }
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 static const struct test_case cases[] = {
 	CASE(calls_a_message_flaky_that_was_wrong_once),
 	CASE(says_nothing_about_what_changed_meanwhile),

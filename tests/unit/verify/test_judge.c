@@ -30,8 +30,13 @@ static struct observation good_look(void)
 	struct observation seen = {
 		.direct = true,
 		.digested = true,
-		.identity = { .dev = 1, .ino = 77, .size = SIZE, .mtime_ns = 5, .ctime_ns = 6,
-			      .nlink = 1, .mode = 0100600 },
+		.identity = { .dev = 1,
+			      .ino = 77,
+			      .size = SIZE,
+			      .mtime_ns = 5,
+			      .ctime_ns = 6,
+			      .nlink = 1,
+			      .mode = 0100600 },
 	};
 
 	memcpy(seen.digest, right, sizeof(right));
@@ -175,8 +180,18 @@ static const struct judgement missing = { ASSAY_MISSING, FINDING_MESSAGE_MISSING
 static const struct judgement no_file = { ASSAY_MISSING, FINDING_MESSAGE_NOT_REGULAR };
 
 /* The same file, another one, and none at all, between two looks. */
-enum change { SAME, OTHER_INODE, OTHER_DEVICE, OTHER_SIZE, OTHER_MTIME, OTHER_CTIME, CAME, WENT,
-	      NEVER_THERE, CHANGE_COUNT_ };
+enum change {
+	SAME,
+	OTHER_INODE,
+	OTHER_DEVICE,
+	OTHER_SIZE,
+	OTHER_MTIME,
+	OTHER_CTIME,
+	CAME,
+	WENT,
+	NEVER_THERE,
+	CHANGE_COUNT_
+};
 
 static void identities(enum change change, struct observation *before, struct observation *after)
 {
@@ -242,15 +257,15 @@ static void follows_the_table_of_second_looks(void)
 
 static void says_unknown_when_the_second_look_could_not_be_had(void)
 {
-	static const struct judgement *const firsts[] = { &digest, &size, &unreadable, &missing,
-							  &no_file, &unknown };
+	static const struct judgement *const firsts[] = { &digest,  &size,    &unreadable,
+							  &missing, &no_file, &unknown };
 
 	for (size_t i = 0; i < array_size(firsts); i++) {
 		for (int change = SAME; change < CHANGE_COUNT_; change++) {
 			struct observation before, after;
 			identities((enum change)change, &before, &after);
-			check(judge_second_look(firsts[i], &before, &unknown, &after), ASSAY_UNKNOWN,
-			      NO_CODE);
+			check(judge_second_look(firsts[i], &before, &unknown, &after),
+			      ASSAY_UNKNOWN, NO_CODE);
 		}
 	}
 }

@@ -138,14 +138,21 @@ static void write_record(const struct room *room, const char *key, const char *v
 static void hands_out_what_it_does_not_understand_as_such(void)
 {
 	static const char *const values[] = {
-		"", "junk", "%(T e I abc P default", "%(T q I abc P default V 1)",
-		"%(T e I abc V 1)", "%(T e T e I abc P default V 1)",
+		"",
+		"junk",
+		"%(T e I abc P default",
+		"%(T q I abc P default V 1)",
+		"%(T e I abc V 1)",
+		"%(T e T e I abc P default V 1)",
 	};
 	struct room room;
 
 	room_open(&room, 1);
 	for (size_t i = 0; i < array_size(values); i++) {
-		write_record(&room, "Nuser\x1f""a", values[i]);
+		write_record(&room,
+			     "Nuser\x1f"
+			     "a",
+			     values[i]);
 		CU_ASSERT_EQUAL(walk(&room), 0);
 		CU_ASSERT_EQUAL(room.nr_odd, 1);
 		CU_ASSERT_EQUAL(room.nr_live, 0);
@@ -153,7 +160,10 @@ static void hands_out_what_it_does_not_understand_as_such(void)
 	write_record(&room, "Nuser\x1f../x", "%(T e I abcdef P default V 1 A %(anyone lrs))");
 	CU_ASSERT_EQUAL(walk(&room), 0);
 	CU_ASSERT_EQUAL(room.nr_odd, 1);
-	write_record(&room, "Nuser\x1f""a", "%(T e I abcdef P default V 1 A %(anyone lrs))");
+	write_record(&room,
+		     "Nuser\x1f"
+		     "a",
+		     "%(T e I abcdef P default V 1 A %(anyone lrs))");
 	CU_ASSERT_EQUAL(walk(&room), 0);
 	CU_ASSERT_EQUAL(room.nr_live, 1);
 	room_close(&room);
@@ -210,7 +220,10 @@ static void opens_nothing_but_a_database_that_is_known(void)
 	room_close(&room);
 }
 
-#define CASE(name) { #name, name }
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 static const struct test_case cases[] = {
 	CASE(hands_out_every_live_mailbox_once),
 	CASE(stops_where_it_is_told_and_says_so),

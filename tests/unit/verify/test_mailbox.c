@@ -156,10 +156,14 @@ static void refuses_rows_that_cannot_be_a_path(void)
 		const char *key, *name;
 		bool legacy, has_unique_id;
 	} rows[] = {
-		{ "../x", "user.a", false, true },     { "..", "user.a", false, true },
-		{ "/etc", "user.a", false, true },     { "a/b", "user.a", false, true },
-		{ "x", "user.a", false, true },	       { "name:a..b", "a..b", false, false },
-		{ "abcdefgh", "user..a", true, true }, { "name:a/../../b", "a/../../b", true, false },
+		{ "../x", "user.a", false, true },
+		{ "..", "user.a", false, true },
+		{ "/etc", "user.a", false, true },
+		{ "a/b", "user.a", false, true },
+		{ "x", "user.a", false, true },
+		{ "name:a..b", "a..b", false, false },
+		{ "abcdefgh", "user..a", true, true },
+		{ "name:a/../../b", "a/../../b", true, false },
 		{ "name:", "", true, false },
 	};
 	struct scene s;
@@ -240,7 +244,8 @@ static void finds_the_record_of_every_uid(void)
 	for (unsigned wiped = 0; wiped < 1u << NR; wiped += 37) {
 		for (uint32_t nr = 0; nr < NR; nr++)
 			CU_ASSERT_EQUAL(mkstore_set_record(index, nr, MKSTORE_RECORD_UID,
-							   wiped >> nr & 1 ? 0 : nr * 2 + 2), 0);
+							   wiped >> nr & 1 ? 0 : nr * 2 + 2),
+					0);
 		struct mailbox *mailbox = mailbox_of(&s);
 		CU_ASSERT_EQUAL(mailbox_open_dirs(mailbox), 0);
 		CU_ASSERT_EQUAL_FATAL(mailbox_index_open(&ix, mailbox), 0);
@@ -360,12 +365,30 @@ static void reads_without_the_lock_when_it_cannot_be_had(void)
 
 /* ---- what a scan says of each damage ---- */
 
-static void cut(const char *path) { CU_ASSERT_EQUAL(mkstore_truncate(path, 160 + 300), 0); }
-static void cut_header(const char *path) { CU_ASSERT_EQUAL(mkstore_truncate(path, 90), 0); }
-static void cut_all(const char *path) { CU_ASSERT_EQUAL(mkstore_truncate(path, 0), 0); }
-static void flip_header(const char *path) { CU_ASSERT_EQUAL(mkstore_flip_bit(path, 31, 0), 0); }
-static void flip_crc(const char *path) { CU_ASSERT_EQUAL(mkstore_flip_bit(path, 158, 7), 0); }
-static void take_away(const char *path) { CU_ASSERT_EQUAL(unlink(path), 0); }
+static void cut(const char *path)
+{
+	CU_ASSERT_EQUAL(mkstore_truncate(path, 160 + 300), 0);
+}
+static void cut_header(const char *path)
+{
+	CU_ASSERT_EQUAL(mkstore_truncate(path, 90), 0);
+}
+static void cut_all(const char *path)
+{
+	CU_ASSERT_EQUAL(mkstore_truncate(path, 0), 0);
+}
+static void flip_header(const char *path)
+{
+	CU_ASSERT_EQUAL(mkstore_flip_bit(path, 31, 0), 0);
+}
+static void flip_crc(const char *path)
+{
+	CU_ASSERT_EQUAL(mkstore_flip_bit(path, 158, 7), 0);
+}
+static void take_away(const char *path)
+{
+	CU_ASSERT_EQUAL(unlink(path), 0);
+}
 
 static void announce_too_many(const char *path)
 {
@@ -409,12 +432,17 @@ static void tells_each_damage_of_an_index(void)
 		void (*damage)(const char *path);
 		const char *finding;
 	} rows[] = {
-		{ cut, "index.truncated index:" },	{ cut_header, "index.truncated index:" },
-		{ cut_all, "index.truncated index:" },	{ announce_too_many, "index.truncated index:" },
+		{ cut, "index.truncated index:" },
+		{ cut_header, "index.truncated index:" },
+		{ cut_all, "index.truncated index:" },
+		{ announce_too_many, "index.truncated index:" },
 		{ announce_millions, "index.truncated index:" },
-		{ flip_header, "index.header index:" }, { flip_crc, "index.header index:" },
-		{ take_away, "index.missing index:" },	{ put_folder, "index.missing index:" },
-		{ put_fifo, "index.missing index:" },	{ put_link, "index.missing index:" },
+		{ flip_header, "index.header index:" },
+		{ flip_crc, "index.header index:" },
+		{ take_away, "index.missing index:" },
+		{ put_folder, "index.missing index:" },
+		{ put_fifo, "index.missing index:" },
+		{ put_link, "index.missing index:" },
 		{ lose_mailbox, "mailbox.missing mailbox:" },
 	};
 
@@ -438,9 +466,9 @@ static void names_the_flipped_bit_of_a_record_and_blames_no_message(void)
 		unsigned bit;
 		const char *field;
 	} rows[] = {
-		{ 0, 3, 0, "uid" },  { 4, 3, 7, "uid" },	{ 9, 0, 7, "uid" },
-		{ 4, 14, 2, "size" }, { 9, 62, 5, "guid" },	{ 2, 35, 1, "flags" },
-		{ 5, 32, 7, "flags" }, { 7, 110, 4, "crc" },	{ 0, 79, 0, "guid" },
+		{ 0, 3, 0, "uid" },    { 4, 3, 7, "uid" },   { 9, 0, 7, "uid" },
+		{ 4, 14, 2, "size" },  { 9, 62, 5, "guid" }, { 2, 35, 1, "flags" },
+		{ 5, 32, 7, "flags" }, { 7, 110, 4, "crc" }, { 0, 79, 0, "guid" },
 	};
 
 	for (size_t i = 0; i < array_size(rows); i++) {
@@ -451,8 +479,8 @@ static void names_the_flipped_bit_of_a_record_and_blames_no_message(void)
 		uint64_t off = mkstore_record_offset(rows[i].record) + rows[i].byte;
 		CU_ASSERT_EQUAL(mkstore_flip_bit(index, off, rows[i].bit), 0);
 		scan(&s);
-		(void)snprintf(object, sizeof(object), "index.record_crc record:%u:",
-			       rows[i].record + 1);
+		(void)snprintf(object, sizeof(object),
+			       "index.record_crc record:%u:", rows[i].record + 1);
 		(void)snprintf(bit, sizeof(bit), "bit %u of byte %u (", rows[i].bit, rows[i].byte);
 		check_only(&s, object, bit);
 		CU_ASSERT_TRUE(said(&s, object, rows[i].field));

@@ -43,8 +43,8 @@ static void on_finding(const struct finding *finding, void *ctx)
 	struct scene *s = ctx;
 
 	if (s->nr_findings < SAID_MAX)
-		(void)snprintf(s->findings[s->nr_findings], sizeof(s->findings[0]), "%s %.*s %s: %s",
-			       finding->code, (int)finding->mailbox.len,
+		(void)snprintf(s->findings[s->nr_findings], sizeof(s->findings[0]),
+			       "%s %.*s %s: %s", finding->code, (int)finding->mailbox.len,
 			       (const char *)finding->mailbox.data, finding->object,
 			       finding->detail ? finding->detail : "");
 	s->nr_findings++;
@@ -56,8 +56,8 @@ static void on_gap(struct span mailbox, const char *path, const char *why, void 
 
 	CU_ASSERT_PTR_NOT_NULL(path);
 	if (s->nr_gaps < SAID_MAX)
-		(void)snprintf(s->gaps[s->nr_gaps], sizeof(s->gaps[0]), "%.*s: %s", (int)mailbox.len,
-			       (const char *)mailbox.data, why);
+		(void)snprintf(s->gaps[s->nr_gaps], sizeof(s->gaps[0]), "%.*s: %s",
+			       (int)mailbox.len, (const char *)mailbox.data, why);
 	s->nr_gaps++;
 }
 
@@ -76,8 +76,8 @@ static void make_mailboxes(struct mkstore *store)
 	add_messages(mailbox, 3);
 	CU_ASSERT_EQUAL(mkstore_message(mailbox, INDEX_FLAG_EXPUNGED, 900, NULL), 0);
 	add_messages(mailbox, 2);
-	CU_ASSERT_EQUAL(mkstore_message(mailbox, INDEX_FLAG_EXPUNGED | INDEX_FLAG_UNLINKED, 900,
-					NULL), 0);
+	CU_ASSERT_EQUAL(
+		mkstore_message(mailbox, INDEX_FLAG_EXPUNGED | INDEX_FLAG_UNLINKED, 900, NULL), 0);
 	add_messages(mailbox, 3);
 	mkstore_skip_uids(mailbox, 5);
 	add_messages(mailbox, 1);
@@ -110,7 +110,8 @@ static void scene_begin(struct scene *s, bool with_mailboxes, const char *extra)
 	struct mkstore_options options = { .seed = 1, .extra = extra };
 
 	*s = (struct scene){ .store = NULL };
-	(void)snprintf(s->dir, sizeof(s->dir), "%s/assay-scan-XXXXXX", base && *base ? base : "/tmp");
+	(void)snprintf(s->dir, sizeof(s->dir), "%s/assay-scan-XXXXXX",
+		       base && *base ? base : "/tmp");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(s->dir));
 	CU_ASSERT_EQUAL_FATAL(mkstore_new(below(s, "store"), &options, &s->store), 0);
 	if (with_mailboxes)
@@ -221,12 +222,30 @@ static void finds_nothing_in_a_good_store_and_counts_it(void)
 	scene_end(&s);
 }
 
-static void flip(const char *path) { CU_ASSERT_EQUAL(mkstore_flip_bit(path, 600, 3), 0); }
-static void flip_first(const char *path) { CU_ASSERT_EQUAL(mkstore_flip_bit(path, 0, 0), 0); }
-static void shorten(const char *path) { CU_ASSERT_EQUAL(mkstore_truncate(path, 600), 0); }
-static void lengthen(const char *path) { CU_ASSERT_EQUAL(mkstore_truncate(path, 99999), 0); }
-static void empty(const char *path) { CU_ASSERT_EQUAL(mkstore_truncate(path, 0), 0); }
-static void take_away(const char *path) { CU_ASSERT_EQUAL(unlink(path), 0); }
+static void flip(const char *path)
+{
+	CU_ASSERT_EQUAL(mkstore_flip_bit(path, 600, 3), 0);
+}
+static void flip_first(const char *path)
+{
+	CU_ASSERT_EQUAL(mkstore_flip_bit(path, 0, 0), 0);
+}
+static void shorten(const char *path)
+{
+	CU_ASSERT_EQUAL(mkstore_truncate(path, 600), 0);
+}
+static void lengthen(const char *path)
+{
+	CU_ASSERT_EQUAL(mkstore_truncate(path, 99999), 0);
+}
+static void empty(const char *path)
+{
+	CU_ASSERT_EQUAL(mkstore_truncate(path, 0), 0);
+}
+static void take_away(const char *path)
+{
+	CU_ASSERT_EQUAL(unlink(path), 0);
+}
 
 /* Beyond what any message can be: it is not read, and still told by its size. */
 static void make_huge(const char *path)
@@ -421,7 +440,8 @@ static void leaves_a_gap_where_no_digest_was_ever_recorded(void)
 		scene_begin(&s, true, NULL);
 		path_of(&s, "user.u001", "cyrus.index", index);
 		CU_ASSERT_EQUAL(mkstore_patch_record(index, record, MKSTORE_RECORD_GUID, none,
-						     sizeof(none)), 0);
+						     sizeof(none)),
+				0);
 		scan(&s);
 		CU_ASSERT_EQUAL(s.nr_findings, 0);
 		check_only_gap(&s, "user.u001:", "digest");
@@ -480,7 +500,8 @@ static void scene_begin_archive(struct scene *s)
 	char extra[512];
 
 	*s = (struct scene){ .store = NULL };
-	(void)snprintf(s->dir, sizeof(s->dir), "%s/assay-scan-XXXXXX", base && *base ? base : "/tmp");
+	(void)snprintf(s->dir, sizeof(s->dir), "%s/assay-scan-XXXXXX",
+		       base && *base ? base : "/tmp");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(s->dir));
 	(void)snprintf(extra, sizeof(extra),
 		       "archive_enabled: yes\narchivepartition-default: %s/archive\n", s->dir);
@@ -645,7 +666,8 @@ static void write_list(struct scene *s, const struct listed *rows, size_t nr)
 			       "%%(T e I \"%s\" P \"%s\" V 1700000000 C 1 F 1 M 1700000000 A "
 			       "%%(anyone lrs))",
 			       row->unique_id, row->partition);
-		CU_ASSERT_EQUAL(twoskip_writer_add(writer, span_of_str(key), span_of_str(value)), 0);
+		CU_ASSERT_EQUAL(twoskip_writer_add(writer, span_of_str(key), span_of_str(value)),
+				0);
 	}
 	CU_ASSERT_EQUAL(twoskip_writer_commit(writer), 0);
 	twoskip_writer_free(writer);

@@ -108,7 +108,8 @@ static void has_one_key_however_it_is_named(void)
 	CU_ASSERT_EQUAL(room.nr_said, 0);
 	static const char *const strangers[] = { "s2", "s1@h3", "s1@", "@h1", "", "s1@h2@x" };
 	for (size_t i = 0; i < array_size(strangers); i++)
-		CU_ASSERT_EQUAL(target_open_named(&target, &conf, strangers[i], &room.log), -ENOENT);
+		CU_ASSERT_EQUAL(target_open_named(&target, &conf, strangers[i], &room.log),
+				-ENOENT);
 	CU_ASSERT_EQUAL(room.nr_said, array_size(strangers));
 	CU_ASSERT_PTR_NULL(target.key);
 	conf.copies = NULL;
