@@ -16,7 +16,7 @@ declare -A sets=(
 	[build]="gcc make libc6-dev pkg-config libssl-dev zlib1g-dev libxxhash-dev libsqlite3-dev
 		libjansson-dev libinih-dev"
 	[demo]="xz-utils"
-	[test]="libcunit1-dev clang-14 libclang-rt-14-dev strace jq xz-utils scdoc cyrus-imapd
+	[test]="g++ libcunit1-dev clang-14 libclang-rt-14-dev strace jq xz-utils scdoc cyrus-imapd
 		cyrus-replication perl python3-jsonschema shellcheck sqlite3 man-db groff-base"
 )
 

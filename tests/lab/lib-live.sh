@@ -61,10 +61,14 @@ sync_dir() { echo "$WORK/lab/imap21/s1/conf/sync"; }
 # HOST: "name directory" of each mailbox that is not deleted.
 list_mailboxes() {
 	lab cyr "$1" s1 ctl_mboxlist -d 2>>"$WORK/lab.log" |
-		jq -r --arg spool "$WORK/lab/$1/s1/spool/uuid" '
+		jq -r --arg spool "$WORK/lab/$1/s1/spool" '
 			to_entries[] | select(.value.mbtype | test("d") | not) |
 			select(.key | startswith("user.")) | .value.uniqueid as $id |
-			"\(.key) \($spool)/\($id[0:1])/\($id[1:2])/\($id)"'
+			(.key | split(".")) as $parts |
+			if .value.mbtype | test("l")
+			then "\(.key) \($spool)/\($parts[1][0:1])/\($parts | join("/"))"
+			else "\(.key) \($spool)/uuid/\($id[0:1])/\($id[1:2])/\($id)"
+			end'
 }
 
 # Replication works and has nothing left to do, whatever the case before did.

@@ -9,6 +9,7 @@
 #
 #   ASSAY=build/dev/assay      the program
 #   LIVE_CHURN_SECONDS=20      length of the case churn (120 for a full run)
+#   LEGACY_DIRS=yes            mailboxes in directories by name, which renames move
 #   LIVE_SEED=1                which messages the damage falls on, what churn does
 #   LIVE_EVIDENCE=             a folder that keeps the output of failed calls
 #
