@@ -12,6 +12,12 @@ struct test_case {
 	void (*run)(void);
 };
 
+/* A case is named as its function. */
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
+
 struct test_suite {
 	const char *name; /* "<layer>/<module>" */
 	const struct test_case *cases;

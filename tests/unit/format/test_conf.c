@@ -7,18 +7,17 @@
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "format/assay/conf.h"
+#include "support/room.h"
 
 struct room {
-	char dir[256];
+	char dir[ROOM_DIR_SIZE];
 	char file[300];
 	char said[1024]; /* by the log, last */
 	unsigned nr_said;
@@ -36,28 +35,16 @@ static void on_log(enum log_level level, const char *text, void *ctx)
 
 static void room_open(struct room *room)
 {
-	const char *base = getenv("TMPDIR");
-
 	*room = (struct room){ .nr_said = 0 };
-	(void)snprintf(room->dir, sizeof(room->dir), "%s/assay-conf-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(room->dir));
+	CU_ASSERT_EQUAL_FATAL(room_make("conf", room->dir), 0);
 	(void)snprintf(room->file, sizeof(room->file), "%s/assay.conf", room->dir);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
 }
 
 static void room_close(struct room *room)
 {
 	conf_fini(&room->conf);
 	conf_fini(&room->conf);
-	CU_ASSERT_EQUAL(nftw(room->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	CU_ASSERT_EQUAL(room_remove(room->dir), 0);
 }
 
 /* Writes a file of the room; `leaf` NULL: assay.conf itself. */
@@ -66,10 +53,7 @@ static void write_conf(const struct room *room, const char *leaf, const char *te
 	char path[600];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", room->dir, leaf ? leaf : "assay.conf");
-	FILE *file = fopen(path, "wbe");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-	CU_ASSERT_TRUE(fputs(text, file) >= 0);
-	CU_ASSERT_EQUAL(fclose(file), 0);
+	CU_ASSERT_EQUAL_FATAL(room_write(path, text), 0);
 }
 
 static int read_conf(struct room *room)
@@ -306,10 +290,6 @@ static void names_every_role(void)
 	CU_ASSERT_PTR_NULL(role_name(ROLE_COUNT_));
 }
 
-#define CASE(name)                                                                                 \
-	{                                                                                          \
-#name, name                                                                        \
-	}
 static const struct test_case cases[] = {
 	CASE(has_the_documented_defaults),
 	CASE(reads_a_whole_one),

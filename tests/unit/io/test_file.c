@@ -8,27 +8,23 @@
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/magic.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "io/file.h"
 #include "skip.h"
+#include "support/room.h"
 
 enum { SIZE = 10000 };
 
 struct room {
-	char dir[256];
+	char dir[ROOM_DIR_SIZE];
 	int fd;
 };
 
@@ -46,28 +42,16 @@ static void write_data(const struct room *room, const char *name, size_t len)
 
 static void room_open(struct room *room)
 {
-	const char *base = getenv("TMPDIR");
-
-	(void)snprintf(room->dir, sizeof(room->dir), "%s/assay-file-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(room->dir));
+	CU_ASSERT_EQUAL_FATAL(room_make("file", room->dir), 0);
 	room->fd = open(room->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CU_ASSERT_TRUE_FATAL(room->fd >= 0);
 	write_data(room, "data", SIZE);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
 static void room_close(const struct room *room)
 {
 	(void)close(room->fd);
-	CU_ASSERT_EQUAL(nftw(room->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	CU_ASSERT_EQUAL(room_remove(room->dir), 0);
 }
 
 static void reads_around_the_page_cache_and_leaves_the_access_time(void)
@@ -156,7 +140,6 @@ static void compares_each_field_of_an_identity(void)
 
 static void opens_nothing_but_regular_files(void)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct file file;
 	struct room room;
 
@@ -164,10 +147,7 @@ static void opens_nothing_but_regular_files(void)
 	CU_ASSERT_EQUAL(symlinkat("data", room.fd, "link"), 0);
 	CU_ASSERT_EQUAL(mkfifoat(room.fd, "fifo", 0600), 0);
 	CU_ASSERT_EQUAL(mkdirat(room.fd, "folder", 0700), 0);
-	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/socket",
-		       room.fd);
-	CU_ASSERT_EQUAL(bind(s, (struct sockaddr *)&address, sizeof(address)), 0);
+	CU_ASSERT_EQUAL(room_put_socket(room.fd, "socket"), 0);
 	CU_ASSERT_EQUAL(file_open(&file, room.fd, "link"), -ELOOP);
 	CU_ASSERT_EQUAL(file_open(&file, room.fd, "fifo"), -EINVAL); /* and does not wait */
 	CU_ASSERT_TRUE(S_ISFIFO(file.identity.mode));
@@ -179,7 +159,6 @@ static void opens_nothing_but_regular_files(void)
 	CU_ASSERT_EQUAL(file_open(&file, room.fd, "nothing"), -ENOENT);
 	CU_ASSERT_EQUAL(file.fd, -1);
 	file_close(&file);
-	(void)close(s);
 	room_close(&room);
 }
 
@@ -195,54 +174,27 @@ static void tells_the_word_of_a_device_from_our_own(void)
 		CU_ASSERT_FALSE(file_error_is_media(-ours[i]));
 }
 
-/* A child that holds a POSIX lock of `type` on "data", as Cyrus does, until it is killed. */
-static pid_t hold_lock(const struct room *room, short type)
-{
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
-	char answer = 0;
-	int ready[2];
-
-	CU_ASSERT_EQUAL_FATAL(pipe(ready), 0);
-	pid_t child = fork();
-	if (child == 0) {
-		int fd = openat(room->fd, "data", O_RDWR | O_CLOEXEC);
-		bool held = fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0;
-		if (write(ready[1], held ? "y" : "n", 1) == 1)
-			(void)pause();
-		_exit(0);
-	}
-	CU_ASSERT_EQUAL(read(ready[0], &answer, 1), 1);
-	CU_ASSERT_EQUAL(answer, 'y');
-	(void)close(ready[0]);
-	(void)close(ready[1]);
-	return child;
-}
-
-static void let_go(pid_t child)
-{
-	CU_ASSERT_EQUAL(kill(child, SIGKILL), 0);
-	CU_ASSERT_EQUAL(waitpid(child, NULL, 0), child);
-}
-
 static void locks_as_cyrus_does_and_gives_up_in_time(void)
 {
 	struct flock probe = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct room room;
+	pid_t child;
 
 	room_open(&room);
 	int fd = openat(room.fd, "data", O_RDONLY | O_CLOEXEC);
-	pid_t child = hold_lock(&room, F_WRLCK);
+	CU_ASSERT_EQUAL_FATAL(room_hold_lock(room.fd, "data", F_WRLCK, &child), 0);
 	int64_t begun = clock_mono_ns();
 	CU_ASSERT_EQUAL(file_lock_shared(fd, 200 * NS_PER_MS), -ETIMEDOUT);
 	int64_t took = clock_mono_ns() - begun;
 	CU_ASSERT_TRUE(took >= 200 * NS_PER_MS && took < 5 * NS_PER_S);
 	CU_ASSERT_EQUAL(file_lock_shared(fd, 0), -ETIMEDOUT);
-	let_go(child);
+	CU_ASSERT_EQUAL(room_let_go(child), 0);
 	CU_ASSERT_EQUAL(file_lock_shared(fd, NS_PER_S), 0);
 	file_unlock(fd);
-	child = hold_lock(&room, F_RDLCK); /* readers do not exclude each other */
+	/* Readers do not exclude each other. */
+	CU_ASSERT_EQUAL_FATAL(room_hold_lock(room.fd, "data", F_RDLCK, &child), 0);
 	CU_ASSERT_EQUAL(file_lock_shared(fd, 0), 0);
-	let_go(child);
+	CU_ASSERT_EQUAL(room_let_go(child), 0);
 
 	int other = openat(room.fd, "data", O_RDWR | O_CLOEXEC);
 	CU_ASSERT_EQUAL(fcntl(other, F_OFD_GETLK, &probe), 0);
@@ -311,10 +263,6 @@ static void never_leaves_the_directory_it_starts_from(void)
 	room_close(&room);
 }
 
-#define CASE(name)                                                                                 \
-	{                                                                                          \
-#name, name                                                                        \
-	}
 static const struct test_case cases[] = {
 	CASE(reads_around_the_page_cache_and_leaves_the_access_time),
 	CASE(tells_each_state_of_a_file_from_the_next),

@@ -9,19 +9,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "io/source.h"
+#include "support/room.h"
 
 enum { SIZE = 10000 };
 
 /* A folder of its own for each test, with one file "data" of SIZE known bytes. */
 struct room {
-	char path[256];
+	char path[ROOM_DIR_SIZE];
 	int dirfd;
 };
 
@@ -32,12 +30,9 @@ static uint8_t byte_at(uint64_t off)
 
 static void room_open(struct room *room)
 {
-	const char *base = getenv("TMPDIR");
 	uint8_t data[SIZE];
 
-	(void)snprintf(room->path, sizeof(room->path), "%s/assay-source-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(room->path));
+	CU_ASSERT_EQUAL_FATAL(room_make("source", room->path), 0);
 	room->dirfd = open(room->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CU_ASSERT_TRUE_FATAL(room->dirfd >= 0);
 	for (size_t i = 0; i < SIZE; i++)
@@ -204,14 +199,7 @@ static void make_folder(struct room *room)
 
 static void make_socket(struct room *room)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	/* Through /proc, so that a long TMPDIR does not exceed the length of an address. */
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/socket",
-		       room->dirfd);
-	CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	(void)close(fd);
+	CU_ASSERT_EQUAL(room_put_socket(room->dirfd, "socket"), 0);
 }
 
 static void does_not_follow_a_symbolic_link(void)
@@ -331,21 +319,21 @@ static void resumes_short_and_interrupted_reads(void)
 }
 
 static const struct test_case cases[] = {
-	{ "reads_a_buffer", reads_a_buffer },
-	{ "reads_a_file", reads_a_file },
-	{ "reads_a_file_by_its_whole_path", reads_a_file_by_its_whole_path },
-	{ "reads_nothing_from_an_empty_file", reads_nothing_from_an_empty_file },
-	{ "sees_a_file_grow_and_shrink", sees_a_file_grow_and_shrink },
-	{ "does_not_follow_a_symbolic_link", does_not_follow_a_symbolic_link },
-	{ "does_not_wait_for_a_fifo", does_not_wait_for_a_fifo },
-	{ "does_not_open_a_folder", does_not_open_a_folder },
-	{ "does_not_open_a_device", does_not_open_a_device },
-	{ "does_not_open_a_socket", does_not_open_a_socket },
-	{ "says_when_there_is_no_such_file", says_when_there_is_no_such_file },
-	{ "opens_for_reading_only", opens_for_reading_only },
-	{ "leaves_no_descriptor_behind", leaves_no_descriptor_behind },
-	{ "refuses_offsets_that_wrap_around", refuses_offsets_that_wrap_around },
-	{ "resumes_short_and_interrupted_reads", resumes_short_and_interrupted_reads },
+	CASE(reads_a_buffer),
+	CASE(reads_a_file),
+	CASE(reads_a_file_by_its_whole_path),
+	CASE(reads_nothing_from_an_empty_file),
+	CASE(sees_a_file_grow_and_shrink),
+	CASE(does_not_follow_a_symbolic_link),
+	CASE(does_not_wait_for_a_fifo),
+	CASE(does_not_open_a_folder),
+	CASE(does_not_open_a_device),
+	CASE(does_not_open_a_socket),
+	CASE(says_when_there_is_no_such_file),
+	CASE(opens_for_reading_only),
+	CASE(leaves_no_descriptor_behind),
+	CASE(refuses_offsets_that_wrap_around),
+	CASE(resumes_short_and_interrupted_reads),
 };
 
 const struct test_suite suite_io_source = { "io/source", cases, array_size(cases) };

@@ -8,20 +8,19 @@
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "replica/channel.h"
+#include "support/room.h"
 
 struct room {
-	char dir[256];
+	char dir[ROOM_DIR_SIZE];
 	struct imapd_conf conf;
 	struct channel_look look;
 };
@@ -38,11 +37,7 @@ static char *path_of(const struct room *room, const char *leaf)
 
 static void write_file(const char *path, const char *text)
 {
-	FILE *file = fopen(path, "wbe");
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-	CU_ASSERT_TRUE(fputs(text, file) >= 0);
-	CU_ASSERT_EQUAL(fclose(file), 0);
+	CU_ASSERT_EQUAL_FATAL(room_write(path, text), 0);
 }
 
 static void room_conf(struct room *room, const char *lines)
@@ -57,22 +52,10 @@ static void room_conf(struct room *room, const char *lines)
 
 static void room_open(struct room *room)
 {
-	const char *base = getenv("TMPDIR");
-
 	*room = (struct room){ .conf = IMAPD_CONF_NULL, .look = CHANNEL_LOOK_NULL };
-	(void)snprintf(room->dir, sizeof(room->dir), "%s/assay-channel-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(room->dir));
+	CU_ASSERT_EQUAL_FATAL(room_make("channel", room->dir), 0);
 	CU_ASSERT_EQUAL(mkdir(path_of(room, "sync"), 0700), 0);
 	room_conf(room, "");
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
 }
 
 static void room_close(struct room *room)
@@ -80,7 +63,7 @@ static void room_close(struct room *room)
 	channel_look_fini(&room->look);
 	channel_look_fini(&room->look);
 	imapd_conf_fini(&room->conf);
-	CU_ASSERT_EQUAL(nftw(room->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	CU_ASSERT_EQUAL(room_remove(room->dir), 0);
 }
 
 static int look(struct room *room, const char *channel)
@@ -248,7 +231,25 @@ static void bounds_a_line_without_an_end(void)
 struct renamer {
 	char from[400], to[400];
 	atomic_bool stop;
+	pthread_t thread;
 };
+
+/* The log holds `text`, and `run` does with it what it does until renamer_stop. */
+static void renamer_start(struct renamer *renamer, const struct room *room, const char *text,
+			  void *(*run)(void *))
+{
+	(void)snprintf(renamer->from, sizeof(renamer->from), "%s", path_of(room, "sync/log"));
+	(void)snprintf(renamer->to, sizeof(renamer->to), "%s", path_of(room, "sync/log-run"));
+	atomic_init(&renamer->stop, false);
+	write_file(renamer->from, text);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&renamer->thread, NULL, run, renamer), 0);
+}
+
+static void renamer_stop(struct renamer *renamer)
+{
+	atomic_store(&renamer->stop, true);
+	CU_ASSERT_EQUAL(pthread_join(renamer->thread, NULL), 0);
+}
 
 /* One event, which at every moment stands in exactly one of the two files. */
 static void *rename_for_ever(void *ctx)
@@ -266,15 +267,10 @@ static void no_event_hides_between_two_files(void)
 {
 	struct renamer renamer;
 	unsigned seen = 0, hidden = 0;
-	pthread_t thread;
 	struct room room;
 
 	room_open(&room);
-	(void)snprintf(renamer.from, sizeof(renamer.from), "%s", path_of(&room, "sync/log"));
-	(void)snprintf(renamer.to, sizeof(renamer.to), "%s", path_of(&room, "sync/log-run"));
-	atomic_init(&renamer.stop, false);
-	write_file(renamer.from, "USER a\n");
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, rename_for_ever, &renamer), 0);
+	renamer_start(&renamer, &room, "USER a\n", rename_for_ever);
 	int64_t until = clock_mono_ns() + NS_PER_S;
 	while (clock_mono_ns() < until) {
 		int r = look(&room, NULL);
@@ -285,8 +281,7 @@ static void no_event_hides_between_two_files(void)
 			CU_ASSERT_EQUAL(r, -EAGAIN);
 		}
 	}
-	atomic_store(&renamer.stop, true);
-	CU_ASSERT_EQUAL(pthread_join(thread, NULL), 0);
+	renamer_stop(&renamer);
 	CU_ASSERT_EQUAL(hidden, 0);
 	if (hidden)
 		(void)fprintf(stderr, "%u of %u looks saw no event\n", hidden, seen + hidden);
@@ -319,23 +314,17 @@ static void an_event_that_is_requeued_is_always_seen(void)
 {
 	struct renamer renamer;
 	unsigned hidden = 0;
-	pthread_t thread;
 	struct room room;
 
 	room_open(&room);
-	(void)snprintf(renamer.from, sizeof(renamer.from), "%s", path_of(&room, "sync/log"));
-	(void)snprintf(renamer.to, sizeof(renamer.to), "%s", path_of(&room, "sync/log-run"));
-	atomic_init(&renamer.stop, false);
-	write_file(renamer.from, "USER old\n");
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, turn_over_for_ever, &renamer), 0);
+	renamer_start(&renamer, &room, "USER old\n", turn_over_for_ever);
 	int64_t until = clock_mono_ns() + NS_PER_S;
 	while (clock_mono_ns() < until) {
 		int r = look(&room, NULL);
 		CU_ASSERT_TRUE(r == 0 || r == -EAGAIN);
 		hidden += r == 0 && !has(&room.look.users, "old");
 	}
-	atomic_store(&renamer.stop, true);
-	CU_ASSERT_EQUAL(pthread_join(thread, NULL), 0);
+	renamer_stop(&renamer);
 	CU_ASSERT_EQUAL(hidden, 0);
 	room_close(&room);
 }
@@ -401,10 +390,6 @@ static void forgets_what_has_left_every_log(void)
 	room_close(&room);
 }
 
-#define CASE(name)                                                                                 \
-	{                                                                                          \
-#name, name                                                                        \
-	}
 static const struct test_case cases[] = {
 	CASE(an_empty_channel_is_idle),
 	CASE(reads_every_log_and_nothing_else),

@@ -233,10 +233,6 @@ static void forgets_the_arguments_of_the_line_before(void)
 	event_fini(&event);
 }
 
-#define CASE(name)                                                                                 \
-	{                                                                                          \
-#name, name                                                                        \
-	}
 static const struct test_case cases[] = {
 	CASE(parses_every_type),
 	CASE(reads_arguments_however_they_are_written),

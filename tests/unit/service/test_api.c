@@ -7,19 +7,18 @@
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "assay.h"
 #include "base/compiler.h"
 #include "support/mkstore.h"
+#include "support/room.h"
 
 struct room {
-	char dir[256];
+	char dir[ROOM_DIR_SIZE];
 	char conf[300];
 	char state[300];
 	struct mkstore *stores[2];
@@ -36,35 +35,24 @@ static void on_log(int level, const char *text, void *ctx)
 
 static void write_conf(const struct room *room, const char *text)
 {
-	FILE *file = fopen(room->conf, "wbe");
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-	CU_ASSERT_TRUE(fputs(text, file) >= 0);
-	CU_ASSERT_EQUAL(fclose(file), 0);
+	CU_ASSERT_EQUAL_FATAL(room_write(room->conf, text), 0);
 }
 
 static void room_open(struct room *room)
 {
-	const char *base = getenv("TMPDIR");
 	char text[2048];
 
 	*room = (struct room){ .stores = { NULL, NULL } };
-	(void)snprintf(room->dir, sizeof(room->dir), "%s/assay-api-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(room->dir));
+	CU_ASSERT_EQUAL_FATAL(room_make("api", room->dir), 0);
 	(void)snprintf(room->conf, sizeof(room->conf), "%s/assay.conf", room->dir);
 	(void)snprintf(room->state, sizeof(room->state), "%s/state", room->dir);
 	for (int side = 0; side < 2; side++) {
 		struct mkstore_options options = { .seed = 9, .sync_log = true };
-		struct mkstore_mailbox *mailbox;
 		char path[300];
 		(void)snprintf(path, sizeof(path), "%s/%d", room->dir, side);
 		CU_ASSERT_EQUAL_FATAL(mkstore_new(path, &options, &room->stores[side]), 0);
-		CU_ASSERT_EQUAL_FATAL(
-			mkstore_mailbox_begin(room->stores[side], "user.ann", &mailbox), 0);
-		for (unsigned i = 0; i < 4; i++)
-			CU_ASSERT_EQUAL(mkstore_message(mailbox, 0, 1000, NULL), 0);
-		CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_end(mailbox), 0);
+		CU_ASSERT_EQUAL_FATAL(room_add_mailbox(room->stores[side], "user.ann", 4, 1000, 0),
+				      0);
 		CU_ASSERT_EQUAL_FATAL(mkstore_finish(room->stores[side]), 0);
 	}
 	(void)snprintf(text, sizeof(text),
@@ -75,19 +63,11 @@ static void room_open(struct room *room)
 	write_conf(room, text);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
 static void room_close(struct room *room)
 {
 	mkstore_free(room->stores[0]);
 	mkstore_free(room->stores[1]);
-	CU_ASSERT_EQUAL(nftw(room->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	CU_ASSERT_EQUAL(room_remove(room->dir), 0);
 }
 
 static int open_assay(struct room *room, struct assay **ret_assay)
@@ -246,10 +226,6 @@ static void names_what_it_returns(void)
 	CU_ASSERT_TRUE(*assay_version() >= '0' && *assay_version() <= '9');
 }
 
-#define CASE(name)                                                                                 \
-	{                                                                                          \
-#name, name                                                                        \
-	}
 static const struct test_case cases[] = {
 	CASE(opens_only_what_it_understands),
 	CASE(scans_and_hands_over_each_finding),

@@ -6,22 +6,20 @@
 #include "suites.h"
 
 #include <CUnit/CUnit.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "service/gate.h"
 #include "state/state.h"
 #include "support/mkstore.h"
+#include "support/room.h"
 #include "verify/scan.h"
 
 enum { DAY_S = 24 * 3600 };
@@ -30,7 +28,7 @@ enum { DAY_S = 24 * 3600 };
 enum replica { SAME, LACKS_MAILBOX, RENAMED_MAILBOX, LACKS_MESSAGE };
 
 struct pair {
-	char dir[256];
+	char dir[ROOM_DIR_SIZE];
 	char state_dir[300];
 	char confs[2][300];
 	struct mkstore *stores[2]; /* master, replica */
@@ -44,7 +42,6 @@ static void make_store(struct pair *p, int side, enum replica kind, bool sync_lo
 {
 	struct mkstore_options options = { .seed = 7, .sync_log = sync_log, .extra = extra };
 	static const char *const names[] = { "user.ann", "user.ann.Sent", "user.bob^b" };
-	struct mkstore_mailbox *mailbox;
 	char path[300];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", p->dir, side ? "replica" : "master");
@@ -54,10 +51,8 @@ static void make_store(struct pair *p, int side, enum replica kind, bool sync_lo
 		if (last && kind == LACKS_MAILBOX)
 			break;
 		const char *name = last && kind == RENAMED_MAILBOX ? "user.bob^old" : names[i];
-		CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_begin(p->stores[side], name, &mailbox), 0);
-		for (unsigned m = 0; m < (last && kind == LACKS_MESSAGE ? 2u : 3u); m++)
-			CU_ASSERT_EQUAL(mkstore_message(mailbox, 0, 900, NULL), 0);
-		CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_end(mailbox), 0);
+		unsigned count = last && kind == LACKS_MESSAGE ? 2 : 3;
+		CU_ASSERT_EQUAL_FATAL(room_add_mailbox(p->stores[side], name, count, 900, 0), 0);
 	}
 	CU_ASSERT_EQUAL_FATAL(mkstore_finish(p->stores[side]), 0);
 	(void)snprintf(p->confs[side], sizeof(p->confs[side]), "%s",
@@ -66,12 +61,8 @@ static void make_store(struct pair *p, int side, enum replica kind, bool sync_lo
 
 static void pair_begin(struct pair *p, enum replica kind, bool sync_log, const char *extra)
 {
-	const char *base = getenv("TMPDIR");
-
 	*p = (struct pair){ .stores = { NULL, NULL } };
-	(void)snprintf(p->dir, sizeof(p->dir), "%s/assay-gate-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(p->dir));
+	CU_ASSERT_EQUAL_FATAL(room_make("gate", p->dir), 0);
 	(void)snprintf(p->state_dir, sizeof(p->state_dir), "%s/state", p->dir);
 	make_store(p, 0, SAME, sync_log, extra);
 	make_store(p, 1, kind, false, NULL);
@@ -82,14 +73,6 @@ static void pair_begin(struct pair *p, enum replica kind, bool sync_log, const c
 	p->copies[1] = (struct copy){ "s1", "h2", p->confs[1], ROLE_REPLICA, NULL, NULL };
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
 static void pair_end(struct pair *p)
 {
 	gate_verdict_fini(&p->verdict);
@@ -97,7 +80,7 @@ static void pair_end(struct pair *p)
 	mkstore_free(p->stores[0]);
 	mkstore_free(p->stores[1]);
 	conf_fini(&p->conf);
-	CU_ASSERT_EQUAL(nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	CU_ASSERT_EQUAL(room_remove(p->dir), 0);
 }
 
 static enum run_status scan_side(struct pair *p, int side, const volatile sig_atomic_t *stop)
@@ -167,11 +150,8 @@ static char *in_master(const struct pair *p, const char *leaf)
 static void write_aged(const char *path, const char *text, int64_t age_s)
 {
 	struct timespec times[2];
-	FILE *file = fopen(path, "wbe");
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-	CU_ASSERT_TRUE(fputs(text, file) >= 0);
-	CU_ASSERT_EQUAL(fclose(file), 0);
+	CU_ASSERT_EQUAL_FATAL(room_write(path, text), 0);
 	CU_ASSERT_EQUAL(clock_gettime(CLOCK_REALTIME, &times[0]), 0);
 	times[0].tv_sec -= age_s;
 	times[1] = times[0];
@@ -632,42 +612,25 @@ static void what_has_not_answered_by_the_deadline_is_unknown(void)
 
 static void does_not_wait_for_what_hangs(void)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct pair p;
-	char path[400], answer = 0;
-	int ready[2];
+	char path[400];
+	pid_t child;
 
 	pair_begin_ready(&p);
 	(void)snprintf(path, sizeof(path), "%s/state.db", p.state_dir);
-	CU_ASSERT_EQUAL_FATAL(pipe(ready), 0);
-	pid_t child = fork();
-	if (child == 0) { /* holds the database, as a hung process would */
-		int fd = open(path, O_RDWR | O_CLOEXEC);
-		bool held = fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0;
-		if (write(ready[1], held ? "y" : "n", 1) == 1)
-			(void)pause();
-		_exit(0);
-	}
-	CU_ASSERT_EQUAL(read(ready[0], &answer, 1), 1);
-	CU_ASSERT_EQUAL(answer, 'y');
+	/* The database, as a hung process would hold it. */
+	CU_ASSERT_EQUAL_FATAL(room_hold_lock(AT_FDCWD, path, F_WRLCK, &child), 0);
 	p.conf.policy.gate_deadline_ns = NS_PER_S;
 	decide(&p);
 	CU_ASSERT_EQUAL(p.verdict.decision, ASSAY_UNDETERMINED);
 	CU_ASSERT_TRUE(p.verdict.took_ns < 4 * NS_PER_S);
 	CU_ASSERT_STRING_EQUAL(p.verdict.rules[GATE_INTACT].code, "gate.deadline");
 	CU_ASSERT_EQUAL(p.verdict.rules[GATE_FRESH].result, ASSAY_RESULT_PASS);
-	CU_ASSERT_EQUAL(kill(child, SIGKILL), 0);
-	CU_ASSERT_EQUAL(waitpid(child, NULL, 0), child);
-	(void)close(ready[0]);
-	(void)close(ready[1]);
+	CU_ASSERT_EQUAL(room_let_go(child), 0);
 	clock_sleep_ns(NS_PER_S); /* the late ones get the database now */
 	pair_end(&p);
 }
 
-#define CASE(name)                                                                                 \
-	{                                                                                          \
-#name, name                                                                        \
-	}
 static const struct test_case cases[] = {
 	CASE(permits_when_every_rule_passes),
 	CASE(judges_the_role_by_configuration),

@@ -7,47 +7,34 @@
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "state/state.h"
+#include "support/room.h"
 
 struct room {
-	char dir[256];
+	char dir[ROOM_DIR_SIZE];
 	char state[300];
 	char db[320];
 };
 
 static void room_open(struct room *room)
 {
-	const char *base = getenv("TMPDIR");
-
-	(void)snprintf(room->dir, sizeof(room->dir), "%s/assay-state-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(room->dir));
+	CU_ASSERT_EQUAL_FATAL(room_make("state", room->dir), 0);
 	(void)snprintf(room->state, sizeof(room->state), "%s/state", room->dir);
 	(void)snprintf(room->db, sizeof(room->db), "%s/state.db", room->state);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
 static void room_close(const struct room *room)
 {
-	CU_ASSERT_EQUAL(nftw(room->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	CU_ASSERT_EQUAL(room_remove(room->dir), 0);
 }
 
 static struct state *open_state(const struct room *room, int64_t *ret_target)
@@ -577,10 +564,6 @@ static void names_every_status(void)
 	CU_ASSERT_STRING_EQUAL(run_status_name(RUN_VOID), "void");
 }
 
-#define CASE(name)                                                                                 \
-	{                                                                                          \
-#name, name                                                                        \
-	}
 static const struct test_case cases[] = {
 	CASE(reading_what_was_never_written_is_enoent),
 	CASE(refuses_databases_that_are_not_ours),

@@ -8,76 +8,37 @@
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "format/cyrus/index.h"
 #include "support/mkstore.h"
 #include "verify/scanning.h"
+#include "verify_room.h"
 
-enum { SAID_MAX = 64, NR = 12, OTHERS = 4 };
+enum { NR = 12, OTHERS = 4 };
 
-struct scene;
 typedef void (*scene_fn)(struct scene *s);
 
-/* user.u001 with the UIDs 1 to 12, and four small mailboxes. */
-struct scene {
-	char dir[256];
-	struct mkstore *store;
-	struct target target;
-	struct state *state;
-	struct run run;
-	char findings[SAID_MAX][256]; /* "CODE OBJECT" */
-	size_t nr_findings, nr_gaps, nr_calls;
+/* What happens while a scan runs. */
+static struct {
 	scene_fn hook;	  /* called between first and second looks; NULL: nothing */
 	uint64_t hook_at; /* mailboxes passed before it is called */
+	size_t nr_calls;
 	volatile sig_atomic_t stop, show;
-};
-
-static void on_finding(const struct finding *finding, void *ctx)
-{
-	struct scene *s = ctx;
-
-	if (s->nr_findings < SAID_MAX)
-		(void)snprintf(s->findings[s->nr_findings], sizeof(s->findings[0]), "%s %s",
-			       finding->code, finding->object);
-	s->nr_findings++;
-}
-
-static void on_gap(struct span mailbox, const char *path, const char *why, void *ctx)
-{
-	struct scene *s = ctx;
-
-	(void)mailbox;
-	CU_ASSERT_TRUE(path && *why);
-	s->nr_gaps++;
-}
+} during;
 
 static void on_progress(const struct scan_progress *progress, void *ctx)
 {
-	struct scene *s = ctx;
-
 	CU_ASSERT_TRUE(progress->mailboxes <= progress->mailboxes_total);
-	s->show = 1;
-	if (!s->hook || s->nr_calls++ < s->hook_at)
+	during.show = 1;
+	if (!during.hook || during.nr_calls++ < during.hook_at)
 		return;
-	scene_fn hook = s->hook;
-	s->hook = NULL;
-	hook(s);
-}
-
-static void path_in(const struct scene *s, const char *mailbox, const char *leaf, char out[512])
-{
-	char *path = mkstore_path(s->store, mailbox, leaf);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(path);
-	(void)snprintf(out, 512, "%s", path);
-	free(path);
+	scene_fn hook = during.hook;
+	during.hook = NULL;
+	hook(ctx);
 }
 
 static const char *path_of(const struct scene *s, const char *leaf)
@@ -90,58 +51,32 @@ static const char *path_of(const struct scene *s, const char *leaf)
 	return paths[next];
 }
 
+/* user.u001 with the UIDs 1 to 12, and small mailboxes. */
 static void scene_begin(struct scene *s, unsigned nr_others)
 {
-	const char *base = getenv("TMPDIR");
 	struct mkstore_options options = { .seed = 5 };
-	struct mkstore_mailbox *mailbox;
-	char path[512];
+	char name[32];
 
-	*s = (struct scene){ .show = 1 };
-	(void)snprintf(s->dir, sizeof(s->dir), "%s/assay-confirm-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(s->dir));
-	(void)snprintf(path, sizeof(path), "%s/store", s->dir);
-	CU_ASSERT_EQUAL_FATAL(mkstore_new(path, &options, &s->store), 0);
+	memset(&during, 0, sizeof(during));
+	during.show = 1;
+	scene_make_room(s, "confirm");
+	scene_make_store(s, &options);
 	for (unsigned i = 0; i <= nr_others; i++) {
-		(void)snprintf(path, sizeof(path), "user.u%03u", i + 1);
-		CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_begin(s->store, path, &mailbox), 0);
-		for (unsigned m = 0; m < (i ? 2 : NR); m++)
-			CU_ASSERT_EQUAL(mkstore_message(mailbox, 0, 700 + m, NULL), 0);
-		CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_end(mailbox), 0);
+		(void)snprintf(name, sizeof(name), "user.u%03u", i + 1);
+		CU_ASSERT_EQUAL_FATAL(room_add_mailbox(s->store, name, i ? 2 : NR, 700, 1), 0);
 	}
-	CU_ASSERT_EQUAL_FATAL(mkstore_finish(s->store), 0);
-	CU_ASSERT_EQUAL_FATAL(target_open(&s->target, "s1", "h1", mkstore_get_conf(s->store), NULL),
-			      0);
-	(void)snprintf(path, sizeof(path), "%s/state", s->dir);
-	CU_ASSERT_EQUAL_FATAL(state_open(path, STATE_WRITE, NULL, &s->state), 0);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
-static void scene_end(struct scene *s)
-{
-	state_close(s->state);
-	target_fini(&s->target);
-	mkstore_free(s->store);
-	CU_ASSERT_EQUAL(nftw(s->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	scene_open(s);
 }
 
 static int scan_with(struct scene *s, struct state *state)
 {
 	struct scan_options options = { .settle_ns = 20 * NS_PER_MS,
 					.readers = 1,
-					.stop = &s->stop,
-					.show_progress = &s->show };
-	struct scan_events events = { on_finding, on_gap, on_progress, s };
+					.stop = &during.stop,
+					.show_progress = &during.show };
+	struct scan_events events = { scene_on_finding, scene_on_gap, on_progress, s };
 
-	s->nr_findings = s->nr_gaps = s->nr_calls = 0;
+	s->nr_findings = s->nr_gaps = during.nr_calls = 0;
 	return scan_store(state, &s->target, &options, &events, NULL, &s->run);
 }
 
@@ -150,25 +85,12 @@ static void scan(struct scene *s)
 	CU_ASSERT_EQUAL(scan_with(s, s->state), 0);
 }
 
-static bool said(const struct scene *s, const char *finding)
-{
-	for (size_t i = 0; i < min_of(s->nr_findings, (size_t)SAID_MAX); i++)
-		if (strcmp(s->findings[i], finding) == 0)
-			return true;
-	return false;
-}
-
 static void check_quiet(const struct scene *s)
 {
 	CU_ASSERT_EQUAL(s->nr_findings, 0);
 	CU_ASSERT_EQUAL(s->nr_gaps, 0);
 	for (size_t i = 0; i < min_of(s->nr_findings, (size_t)SAID_MAX); i++)
 		(void)fprintf(stderr, "wanted nothing, got %s\n", s->findings[i]);
-}
-
-static void flip(const char *path)
-{
-	CU_ASSERT_EQUAL(mkstore_flip_bit(path, 600, 3), 0);
 }
 
 static void copy_file(const char *from, const char *to)
@@ -203,7 +125,7 @@ static void bench_begin(struct bench *b, struct scene *scene)
 		.has_unique_id = true,
 	};
 
-	*b = (struct bench){ .events = { on_finding, on_gap, NULL, scene },
+	*b = (struct bench){ .events = { scene_on_finding, scene_on_gap, NULL, scene },
 			     .options = { .settle_ns = 0, .readers = 1 } };
 	b->s = (struct scanning){ .state = scene->state,
 				  .target = &scene->target,
@@ -280,16 +202,16 @@ static void calls_a_message_flaky_that_was_wrong_once(void)
 	struct suspicion what = wrong_look(&b, 3);
 	second_look(&b, &what);
 	CU_ASSERT_EQUAL(s.nr_findings, 1);
-	CU_ASSERT_TRUE(said(&s, "message.flaky message:3"));
+	CU_ASSERT_TRUE(said(&s, "message.flaky user.u001 message:3:", ""));
 	CU_ASSERT_EQUAL(b.s.run.in_flight, 0);
 	what = wrong_look(&b, 4); /* the device refused once */
 	what.seen.error = -EIO;
 	what.first = judge_message(&what.witness, &what.seen);
 	second_look(&b, &what);
-	CU_ASSERT_TRUE(said(&s, "message.flaky message:4"));
+	CU_ASSERT_TRUE(said(&s, "message.flaky user.u001 message:4:", ""));
 	CU_ASSERT_EQUAL(s.nr_gaps, 0);
 	bench_end(&b);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 /* What may happen to message 3 between two looks without anything being wrong with it. */
@@ -343,7 +265,7 @@ static void says_nothing_about_what_changed_meanwhile(void)
 		check_quiet(&s);
 		CU_ASSERT_EQUAL(b.s.run.in_flight, 1);
 		bench_end(&b);
-		scene_end(&s);
+		scene_close(&s);
 	}
 }
 
@@ -359,10 +281,10 @@ static void looks_again_at_what_is_bad_and_changed(void)
 	replace_by_good_copy(&s); /* another file now, and bad as well */
 	second_look(&b, &what);
 	CU_ASSERT_EQUAL(s.nr_findings, 1);
-	CU_ASSERT_TRUE(said(&s, "message.digest message:3"));
+	CU_ASSERT_TRUE(said(&s, "message.digest user.u001 message:3:", ""));
 	CU_ASSERT_EQUAL(s.nr_gaps, 0);
 	bench_end(&b);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void does_not_judge_by_a_record_that_was_rewritten(void)
@@ -382,7 +304,7 @@ static void does_not_judge_by_a_record_that_was_rewritten(void)
 	check_quiet(&s);
 	CU_ASSERT_EQUAL(b.s.run.in_flight, 1);
 	bench_end(&b);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void the_planted_fault_must_be_seen_again(void)
@@ -409,7 +331,7 @@ static void the_planted_fault_must_be_seen_again(void)
 	CU_ASSERT_FALSE(b.s.canary_found);
 	check_quiet(&s);
 	bench_end(&b);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void drops_an_extra_that_has_gone_or_got_its_record(void)
@@ -428,7 +350,7 @@ static void drops_an_extra_that_has_gone_or_got_its_record(void)
 	check_quiet(&s);
 	CU_ASSERT_EQUAL(b.s.run.in_flight, 2);
 	bench_end(&b);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 /* ---- in whole scans ---- */
@@ -506,7 +428,7 @@ static void a_finding_lives_from_first_sight_to_repair(void)
 	CU_ASSERT_NOT_EQUAL(back.rows[1].id, back.rows[0].id);
 	CU_ASSERT_TRUE(back.rows[1].first_ns > closed.rows[0].closed_ns);
 	CU_ASSERT_EQUAL(count_open(&s), 1);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void a_finding_stays_open_where_its_mailbox_has_a_gap(void)
@@ -526,7 +448,7 @@ static void a_finding_stays_open_where_its_mailbox_has_a_gap(void)
 	CU_ASSERT_EQUAL(s.run.status, RUN_INCOMPLETE);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
 	CU_ASSERT_EQUAL(count_open(&s), 1);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void a_finding_of_a_whole_mailbox_closes_beside_a_gap_elsewhere(void)
@@ -542,14 +464,15 @@ static void a_finding_of_a_whole_mailbox_closes_beside_a_gap_elsewhere(void)
 	CU_ASSERT_EQUAL(unlink(other), 0);
 	scan(&s);
 	CU_ASSERT_EQUAL(s.run.status, RUN_INCOMPLETE);
-	CU_ASSERT_TRUE(said(&s, "index.missing index"));
+	CU_ASSERT_TRUE(said(&s, "index.missing user.u002 index:", ""));
 	CU_ASSERT_EQUAL(count_open(&s), 1); /* that of the index */
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void stop_now(struct scene *s)
 {
-	s->stop = 1;
+	(void)s;
+	during.stop = 1;
 }
 
 static void a_stopped_scan_closes_nothing_and_covers_only_what_it_finished(void)
@@ -562,8 +485,8 @@ static void a_stopped_scan_closes_nothing_and_covers_only_what_it_finished(void)
 		flip(path_of(&s, "3."));
 		scan(&s);
 		flip(path_of(&s, "3."));
-		s.hook = stop_now;
-		s.hook_at = at;
+		during.hook = stop_now;
+		during.hook_at = at;
 		scan(&s);
 		CU_ASSERT_EQUAL(s.run.status, RUN_INTERRUPTED);
 		CU_ASSERT_EQUAL(count_open(&s), 1);
@@ -581,11 +504,11 @@ static void a_stopped_scan_closes_nothing_and_covers_only_what_it_finished(void)
 		struct run last;
 		CU_ASSERT_EQUAL(state_run_last_complete(s.state, s.run.target, &last), 0);
 		CU_ASSERT_NOT_EQUAL(last.id, s.run.id);
-		s.stop = 0;
+		during.stop = 0;
 		scan(&s); /* the next one is whole again */
 		CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
 		CU_ASSERT_EQUAL(count_open(&s), 0);
-		scene_end(&s);
+		scene_close(&s);
 	}
 }
 
@@ -607,7 +530,7 @@ static void a_run_is_complete_however_much_it_found(void)
 		CU_ASSERT_EQUAL(s.nr_findings, NR - nr_good);
 		CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
 		CU_ASSERT_EQUAL(s.run.in_flight, 0);
-		scene_end(&s);
+		scene_close(&s);
 	}
 }
 
@@ -623,14 +546,14 @@ static void a_message_expunged_during_the_scan_is_in_flight(void)
 
 	scene_begin(&s, 0);
 	CU_ASSERT_EQUAL(unlink(path_of(&s, "3.")), 0);
-	s.hook = expunge_in_index;
-	s.hook_at = 1; /* behind the pass: the record was read, and was live */
+	during.hook = expunge_in_index;
+	during.hook_at = 1; /* behind the pass: the record was read, and was live */
 	scan(&s);
 	check_quiet(&s);
-	CU_ASSERT_PTR_NULL(s.hook);
+	CU_ASSERT_PTR_NULL(during.hook);
 	CU_ASSERT_EQUAL(s.run.in_flight, 1);
 	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void put_back(struct scene *s)
@@ -648,14 +571,14 @@ static void a_message_put_right_during_the_scan_is_in_flight(void)
 	scene_begin(&s, 0);
 	flip(path_of(&s, "3."));
 	copy_file(path_of(&s, "3."), path_of(&s, "3.NEW"));
-	s.hook = put_back;
-	s.hook_at = 1;
+	during.hook = put_back;
+	during.hook_at = 1;
 	scan(&s);
 	check_quiet(&s);
-	CU_ASSERT_PTR_NULL(s.hook);
+	CU_ASSERT_PTR_NULL(during.hook);
 	CU_ASSERT_EQUAL(s.run.in_flight, 1);
 	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static int second_scan;
@@ -664,10 +587,8 @@ static void scan_at_the_same_time(struct scene *s)
 {
 	struct state *state = NULL;
 	struct scene inner = *s;
-	char path[512];
 
-	(void)snprintf(path, sizeof(path), "%s/state", s->dir);
-	CU_ASSERT_EQUAL_FATAL(state_open(path, STATE_WRITE, NULL, &state), 0);
+	scene_open_state(s, &state);
 	second_scan = scan_with(&inner, state);
 	state_close(state);
 }
@@ -677,8 +598,8 @@ static void two_scans_of_one_target_do_not_run_at_once(void)
 	struct scene s;
 
 	scene_begin(&s, OTHERS);
-	s.hook = scan_at_the_same_time;
-	s.hook_at = 2;
+	during.hook = scan_at_the_same_time;
+	during.hook_at = 2;
 	second_scan = 0;
 	scan(&s);
 	CU_ASSERT_EQUAL(second_scan, -EBUSY);
@@ -686,13 +607,9 @@ static void two_scans_of_one_target_do_not_run_at_once(void)
 	check_quiet(&s);
 	scan(&s); /* the lock was given back */
 	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
-#define CASE(name)                                                                                 \
-	{                                                                                          \
-#name, name                                                                        \
-	}
 static const struct test_case cases[] = {
 	CASE(calls_a_message_flaky_that_was_wrong_once),
 	CASE(says_nothing_about_what_changed_meanwhile),

@@ -66,11 +66,9 @@ static void knows_nothing_outside_the_codes(void)
 }
 
 static const struct test_case cases[] = {
-	{ "keeps_the_names_and_verdicts_that_programs_know",
-	  keeps_the_names_and_verdicts_that_programs_know },
-	{ "gives_advice_for_every_code_and_every_name",
-	  gives_advice_for_every_code_and_every_name },
-	{ "knows_nothing_outside_the_codes", knows_nothing_outside_the_codes },
+	CASE(keeps_the_names_and_verdicts_that_programs_know),
+	CASE(gives_advice_for_every_code_and_every_name),
+	CASE(knows_nothing_outside_the_codes),
 };
 
 const struct test_suite suite_verify_finding = { "verify/finding", cases, array_size(cases) };

@@ -291,17 +291,15 @@ static void never_calls_a_bad_second_look_good(void)
 }
 
 static const struct test_case cases[] = {
-	{ "calls_a_message_ok_only_when_size_and_digest_agree",
-	  calls_a_message_ok_only_when_size_and_digest_agree },
-	{ "sees_each_bit_of_the_digest", sees_each_bit_of_the_digest },
-	{ "follows_the_table_of_errors", follows_the_table_of_errors },
-	{ "calls_a_link_no_file_wherever_it_leads", calls_a_link_no_file_wherever_it_leads },
-	{ "follows_the_table_of_what_was_read", follows_the_table_of_what_was_read },
-	{ "tells_every_wrong_size", tells_every_wrong_size },
-	{ "follows_the_table_of_second_looks", follows_the_table_of_second_looks },
-	{ "says_unknown_when_the_second_look_could_not_be_had",
-	  says_unknown_when_the_second_look_could_not_be_had },
-	{ "never_calls_a_bad_second_look_good", never_calls_a_bad_second_look_good },
+	CASE(calls_a_message_ok_only_when_size_and_digest_agree),
+	CASE(sees_each_bit_of_the_digest),
+	CASE(follows_the_table_of_errors),
+	CASE(calls_a_link_no_file_wherever_it_leads),
+	CASE(follows_the_table_of_what_was_read),
+	CASE(tells_every_wrong_size),
+	CASE(follows_the_table_of_second_looks),
+	CASE(says_unknown_when_the_second_look_could_not_be_had),
+	CASE(never_calls_a_bad_second_look_good),
 };
 
 const struct test_suite suite_verify_judge = { "verify/judge", cases, array_size(cases) };

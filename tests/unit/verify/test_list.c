@@ -7,21 +7,20 @@
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/mkstore.h"
+#include "support/room.h"
 #include "support/twoskip_writer.h"
 #include "verify/list.h"
 
 enum { NR = 200 };
 
 struct room {
-	char dir[256];
+	char dir[ROOM_DIR_SIZE];
 	char db[300];
 	struct mkstore *store;
 	struct imapd_conf conf;
@@ -54,22 +53,17 @@ static int walk(struct room *room)
 
 static void room_open(struct room *room, unsigned nr)
 {
-	const char *base = getenv("TMPDIR");
 	struct mkstore_options options = { .seed = 4 };
-	struct mkstore_mailbox *mailbox;
 	char name[300];
 
 	*room = (struct room){ .conf = IMAPD_CONF_NULL };
-	(void)snprintf(room->dir, sizeof(room->dir), "%s/assay-list-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(room->dir));
+	CU_ASSERT_EQUAL_FATAL(room_make("list", room->dir), 0);
 	(void)snprintf(name, sizeof(name), "%s/store", room->dir);
 	(void)snprintf(room->db, sizeof(room->db), "%s/store/conf/mailboxes.db", room->dir);
 	CU_ASSERT_EQUAL_FATAL(mkstore_new(name, &options, &room->store), 0);
 	for (unsigned i = 0; i < nr; i++) {
 		(void)snprintf(name, sizeof(name), "user.u%03u", i);
-		CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_begin(room->store, name, &mailbox), 0);
-		CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_end(mailbox), 0);
+		CU_ASSERT_EQUAL_FATAL(room_add_mailbox(room->store, name, 0, 0, 0), 0);
 	}
 	CU_ASSERT_EQUAL(mkstore_tombstone(room->store, "user.gone"), 0);
 	CU_ASSERT_EQUAL(mkstore_intermediate(room->store, "lists"), 0);
@@ -77,19 +71,11 @@ static void room_open(struct room *room, unsigned nr)
 	CU_ASSERT_EQUAL_FATAL(imapd_conf_read(&room->conf, mkstore_get_conf(room->store), NULL), 0);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
 static void room_close(struct room *room)
 {
 	imapd_conf_fini(&room->conf);
 	mkstore_free(room->store);
-	CU_ASSERT_EQUAL(nftw(room->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	CU_ASSERT_EQUAL(room_remove(room->dir), 0);
 }
 
 static void hands_out_every_live_mailbox_once(void)
@@ -220,10 +206,6 @@ static void opens_nothing_but_a_database_that_is_known(void)
 	room_close(&room);
 }
 
-#define CASE(name)                                                                                 \
-	{                                                                                          \
-#name, name                                                                        \
-	}
 static const struct test_case cases[] = {
 	CASE(hands_out_every_live_mailbox_once),
 	CASE(stops_where_it_is_told_and_says_so),

@@ -9,129 +9,41 @@
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "support/mkstore.h"
 #include "verify/mailbox.h"
-#include "verify/scan.h"
+#include "verify_room.h"
 
-enum { SAID_MAX = 64, NR = 10 };
+enum { NR = 10 };
 
-/* user.u001 with the UIDs 1 to 10, its state, and what the last scan said. */
-struct scene {
-	char dir[256];
-	struct mkstore *store;
-	struct target target;
-	struct state *state;
-	struct run run;
-	char findings[SAID_MAX][512]; /* "CODE OBJECT: DETAIL" */
-	size_t nr_findings, nr_gaps;
-};
-
-static void on_finding(const struct finding *finding, void *ctx)
-{
-	struct scene *s = ctx;
-
-	if (s->nr_findings < SAID_MAX)
-		(void)snprintf(s->findings[s->nr_findings], sizeof(s->findings[0]), "%s %s: %s",
-			       finding->code, finding->object,
-			       finding->detail ? finding->detail : "");
-	s->nr_findings++;
-}
-
-static void on_gap(struct span mailbox, const char *path, const char *why, void *ctx)
-{
-	struct scene *s = ctx;
-
-	(void)mailbox;
-	CU_ASSERT_TRUE(path && *why);
-	s->nr_gaps++;
-}
-
+/* user.u001 with the UIDs 1 to 10. */
 static void scene_begin(struct scene *s)
 {
-	const char *base = getenv("TMPDIR");
 	struct mkstore_options options = { .seed = 3 };
-	struct mkstore_mailbox *mailbox;
-	char path[512];
 
-	*s = (struct scene){ .store = NULL };
-	(void)snprintf(s->dir, sizeof(s->dir), "%s/assay-mailbox-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(s->dir));
-	(void)snprintf(path, sizeof(path), "%s/store", s->dir);
-	CU_ASSERT_EQUAL_FATAL(mkstore_new(path, &options, &s->store), 0);
-	CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_begin(s->store, "user.u001", &mailbox), 0);
-	for (unsigned i = 0; i < NR; i++)
-		CU_ASSERT_EQUAL(mkstore_message(mailbox, 0, 800 + i, NULL), 0);
-	CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_end(mailbox), 0);
-	CU_ASSERT_EQUAL_FATAL(mkstore_finish(s->store), 0);
-	CU_ASSERT_EQUAL_FATAL(target_open(&s->target, "s1", "h1", mkstore_get_conf(s->store), NULL),
-			      0);
-	(void)snprintf(path, sizeof(path), "%s/state", s->dir);
-	CU_ASSERT_EQUAL_FATAL(state_open(path, STATE_WRITE, NULL, &s->state), 0);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
-static void scene_end(struct scene *s)
-{
-	state_close(s->state);
-	target_fini(&s->target);
-	mkstore_free(s->store);
-	CU_ASSERT_EQUAL(nftw(s->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	scene_make_room(s, "mailbox");
+	scene_make_store(s, &options);
+	CU_ASSERT_EQUAL_FATAL(room_add_mailbox(s->store, "user.u001", NR, 800, 1), 0);
+	scene_open(s);
 }
 
 static void scan(struct scene *s)
 {
 	struct scan_options options = { .settle_ns = 20 * NS_PER_MS, .readers = 2 };
-	struct scan_events events = { .finding = on_finding, .gap = on_gap, .ctx = s };
 
-	s->nr_findings = s->nr_gaps = 0;
-	CU_ASSERT_EQUAL(scan_store(s->state, &s->target, &options, &events, NULL, &s->run), 0);
-}
-
-static bool said(const struct scene *s, const char *start, const char *part)
-{
-	for (size_t i = 0; i < min_of(s->nr_findings, (size_t)SAID_MAX); i++)
-		if (strncmp(s->findings[i], start, strlen(start)) == 0 &&
-		    strstr(s->findings[i], part))
-			return true;
-	return false;
+	scene_scan(s, &options);
 }
 
 /* One finding of this kind, one gap, and nothing else. */
 static void check_only(const struct scene *s, const char *start, const char *part)
 {
-	bool right = s->nr_findings == 1 && said(s, start, part);
-
-	for (size_t i = 0; !right && i < min_of(s->nr_findings, (size_t)SAID_MAX); i++)
-		(void)fprintf(stderr, "wanted only %s..%s, got %s\n", start, part, s->findings[i]);
-	CU_ASSERT_TRUE(right);
+	check_only_finding(s, start, part);
 	CU_ASSERT_EQUAL(s->nr_gaps, 1);
 	CU_ASSERT_EQUAL(s->run.status, RUN_INCOMPLETE);
-}
-
-static void path_of(const struct scene *s, const char *leaf, char out[512])
-{
-	char *path = mkstore_path(s->store, "user.u001", leaf);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(path);
-	(void)snprintf(out, 512, "%s", path);
-	free(path);
 }
 
 static struct mailbox *mailbox_of(const struct scene *s)
@@ -181,7 +93,7 @@ static void refuses_rows_that_cannot_be_a_path(void)
 		CU_ASSERT_EQUAL(mailbox_new(&s.target.imapd_conf, &row, &mailbox), -EBADMSG);
 		CU_ASSERT_PTR_NULL(mailbox);
 	}
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void opens_its_directories_and_closes_them_twice(void)
@@ -206,7 +118,7 @@ static void opens_its_directories_and_closes_them_twice(void)
 	mailbox_unref(mailbox);
 	mailbox_unref(again);
 	mailbox_unref(NULL);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void says_why_a_directory_cannot_be_opened(void)
@@ -215,7 +127,7 @@ static void says_why_a_directory_cannot_be_opened(void)
 	char path[512], away[600];
 
 	scene_begin(&s);
-	path_of(&s, "", path);
+	path_in(&s, "user.u001", "", path);
 	(void)snprintf(away, sizeof(away), "%s/away", s.dir);
 	CU_ASSERT_EQUAL(rename(path, away), 0);
 	struct mailbox *mailbox = mailbox_of(&s);
@@ -227,7 +139,7 @@ static void says_why_a_directory_cannot_be_opened(void)
 	buf_add_str(&mailbox->entry.partition, "elsewhere");
 	CU_ASSERT_EQUAL(mailbox_open_dirs(mailbox), -ENODEV);
 	mailbox_unref(mailbox);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 /* ---- the index, by itself ---- */
@@ -240,7 +152,7 @@ static void finds_the_record_of_every_uid(void)
 	char index[512];
 
 	scene_begin(&s);
-	path_of(&s, "cyrus.index", index);
+	path_in(&s, "user.u001", "cyrus.index", index);
 	for (unsigned wiped = 0; wiped < 1u << NR; wiped += 37) {
 		for (uint32_t nr = 0; nr < NR; nr++)
 			CU_ASSERT_EQUAL(mkstore_set_record(index, nr, MKSTORE_RECORD_UID,
@@ -260,7 +172,7 @@ static void finds_the_record_of_every_uid(void)
 		mailbox_index_close(&ix);
 		mailbox_unref(mailbox);
 	}
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void finds_records_past_damaged_ones(void)
@@ -271,7 +183,7 @@ static void finds_records_past_damaged_ones(void)
 	char index[512];
 
 	scene_begin(&s);
-	path_of(&s, "cyrus.index", index);
+	path_in(&s, "user.u001", "cyrus.index", index);
 	for (uint32_t bad = 0; bad < NR; bad++) {
 		CU_ASSERT_EQUAL(mkstore_flip_bit(index, mkstore_record_offset(bad) + 3, 6), 0);
 		struct mailbox *mailbox = mailbox_of(&s);
@@ -286,7 +198,7 @@ static void finds_records_past_damaged_ones(void)
 		mailbox_unref(mailbox);
 		CU_ASSERT_EQUAL(mkstore_flip_bit(index, mkstore_record_offset(bad) + 3, 6), 0);
 	}
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void notices_that_the_index_was_repacked_replaced_or_cut(void)
@@ -298,7 +210,7 @@ static void notices_that_the_index_was_repacked_replaced_or_cut(void)
 
 	for (unsigned what = 0; what < 5; what++) {
 		scene_begin(&s);
-		path_of(&s, "cyrus.index", index);
+		path_in(&s, "user.u001", "cyrus.index", index);
 		(void)snprintf(other, sizeof(other), "%s.NEW", index);
 		struct mailbox *mailbox = mailbox_of(&s);
 		CU_ASSERT_EQUAL(mailbox_open_dirs(mailbox), 0);
@@ -319,33 +231,21 @@ static void notices_that_the_index_was_repacked_replaced_or_cut(void)
 		CU_ASSERT_TRUE(what == 4 ? r == 0 : r == -ESTALE || r == -ENODATA);
 		mailbox_index_close(&ix);
 		mailbox_unref(mailbox);
-		scene_end(&s);
+		scene_close(&s);
 	}
 }
 
 /* Cyrus holds the index for longer than anybody should: it is read all the same. */
 static void reads_without_the_lock_when_it_cannot_be_had(void)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct mailbox_index ix;
 	struct scene s;
-	int ready[2];
 	char index[512];
+	pid_t child;
 
 	scene_begin(&s);
-	path_of(&s, "cyrus.index", index);
-	CU_ASSERT_EQUAL_FATAL(pipe(ready), 0);
-	pid_t child = fork();
-	if (child == 0) {
-		int fd = open(index, O_RDWR | O_CLOEXEC);
-		bool held = fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0;
-		if (write(ready[1], held ? "y" : "n", 1) == 1)
-			(void)pause();
-		_exit(0);
-	}
-	char answer = 0;
-	CU_ASSERT_EQUAL(read(ready[0], &answer, 1), 1);
-	CU_ASSERT_EQUAL(answer, 'y');
+	path_in(&s, "user.u001", "cyrus.index", index);
+	CU_ASSERT_EQUAL_FATAL(room_hold_lock(AT_FDCWD, index, F_WRLCK, &child), 0);
 	struct mailbox *mailbox = mailbox_of(&s);
 	CU_ASSERT_EQUAL(mailbox_open_dirs(mailbox), 0);
 	int64_t begun = clock_mono_ns();
@@ -356,11 +256,8 @@ static void reads_without_the_lock_when_it_cannot_be_had(void)
 	CU_ASSERT_EQUAL(ix.header.nr_records, NR);
 	mailbox_index_close(&ix);
 	mailbox_unref(mailbox);
-	CU_ASSERT_EQUAL(kill(child, SIGKILL), 0);
-	CU_ASSERT_EQUAL(waitpid(child, NULL, 0), child);
-	(void)close(ready[0]);
-	(void)close(ready[1]);
-	scene_end(&s);
+	CU_ASSERT_EQUAL(room_let_go(child), 0);
+	scene_close(&s);
 }
 
 /* ---- what a scan says of each damage ---- */
@@ -385,11 +282,6 @@ static void flip_crc(const char *path)
 {
 	CU_ASSERT_EQUAL(mkstore_flip_bit(path, 158, 7), 0);
 }
-static void take_away(const char *path)
-{
-	CU_ASSERT_EQUAL(unlink(path), 0);
-}
-
 static void announce_too_many(const char *path)
 {
 	CU_ASSERT_EQUAL(mkstore_set_header(path, MKSTORE_HEADER_NR_RECORDS, NR + 1), 0);
@@ -398,18 +290,6 @@ static void announce_too_many(const char *path)
 static void announce_millions(const char *path)
 {
 	CU_ASSERT_EQUAL(mkstore_set_header(path, MKSTORE_HEADER_NR_RECORDS, UINT32_MAX), 0);
-}
-
-static void put_folder(const char *path)
-{
-	take_away(path);
-	CU_ASSERT_EQUAL(mkdir(path, 0700), 0);
-}
-
-static void put_fifo(const char *path)
-{
-	take_away(path);
-	CU_ASSERT_EQUAL(mkfifo(path, 0600), 0);
 }
 
 static void put_link(const char *path)
@@ -423,7 +303,7 @@ static void lose_mailbox(const char *path)
 	char folder[512];
 
 	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
-	CU_ASSERT_EQUAL(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	CU_ASSERT_EQUAL(room_remove(folder), 0);
 }
 
 static void tells_each_damage_of_an_index(void)
@@ -432,30 +312,30 @@ static void tells_each_damage_of_an_index(void)
 		void (*damage)(const char *path);
 		const char *finding;
 	} rows[] = {
-		{ cut, "index.truncated index:" },
-		{ cut_header, "index.truncated index:" },
-		{ cut_all, "index.truncated index:" },
-		{ announce_too_many, "index.truncated index:" },
-		{ announce_millions, "index.truncated index:" },
-		{ flip_header, "index.header index:" },
-		{ flip_crc, "index.header index:" },
-		{ take_away, "index.missing index:" },
-		{ put_folder, "index.missing index:" },
-		{ put_fifo, "index.missing index:" },
-		{ put_link, "index.missing index:" },
-		{ lose_mailbox, "mailbox.missing mailbox:" },
+		{ cut, "index.truncated user.u001 index:" },
+		{ cut_header, "index.truncated user.u001 index:" },
+		{ cut_all, "index.truncated user.u001 index:" },
+		{ announce_too_many, "index.truncated user.u001 index:" },
+		{ announce_millions, "index.truncated user.u001 index:" },
+		{ flip_header, "index.header user.u001 index:" },
+		{ flip_crc, "index.header user.u001 index:" },
+		{ take_away, "index.missing user.u001 index:" },
+		{ put_folder, "index.missing user.u001 index:" },
+		{ put_fifo, "index.missing user.u001 index:" },
+		{ put_link, "index.missing user.u001 index:" },
+		{ lose_mailbox, "mailbox.missing user.u001 mailbox:" },
 	};
 
 	for (size_t i = 0; i < array_size(rows); i++) {
 		struct scene s;
 		char index[512];
 		scene_begin(&s);
-		path_of(&s, "cyrus.index", index);
+		path_in(&s, "user.u001", "cyrus.index", index);
 		rows[i].damage(index);
 		scan(&s);
 		check_only(&s, rows[i].finding, "");
 		CU_ASSERT_EQUAL(s.run.messages, 0);
-		scene_end(&s);
+		scene_close(&s);
 	}
 }
 
@@ -475,18 +355,18 @@ static void names_the_flipped_bit_of_a_record_and_blames_no_message(void)
 		struct scene s;
 		char index[512], object[64], bit[64];
 		scene_begin(&s);
-		path_of(&s, "cyrus.index", index);
+		path_in(&s, "user.u001", "cyrus.index", index);
 		uint64_t off = mkstore_record_offset(rows[i].record) + rows[i].byte;
 		CU_ASSERT_EQUAL(mkstore_flip_bit(index, off, rows[i].bit), 0);
 		scan(&s);
 		(void)snprintf(object, sizeof(object),
-			       "index.record_crc record:%u:", rows[i].record + 1);
+			       "index.record_crc user.u001 record:%u:", rows[i].record + 1);
 		(void)snprintf(bit, sizeof(bit), "bit %u of byte %u (", rows[i].bit, rows[i].byte);
 		check_only(&s, object, bit);
 		CU_ASSERT_TRUE(said(&s, object, rows[i].field));
 		CU_ASSERT_EQUAL(s.run.messages, NR - 1);
 		CU_ASSERT_EQUAL(s.run.in_flight, 0);
-		scene_end(&s);
+		scene_close(&s);
 	}
 }
 
@@ -496,7 +376,7 @@ static void blames_no_message_for_several_damaged_records(void)
 	char index[512];
 
 	scene_begin(&s);
-	path_of(&s, "cyrus.index", index);
+	path_in(&s, "user.u001", "cyrus.index", index);
 	for (uint32_t record = 3; record < NR; record += 2) {
 		CU_ASSERT_EQUAL(mkstore_flip_bit(index, mkstore_record_offset(record) + 2, 4), 0);
 		CU_ASSERT_EQUAL(mkstore_flip_bit(index, mkstore_record_offset(record) + 50, 4), 0);
@@ -505,12 +385,13 @@ static void blames_no_message_for_several_damaged_records(void)
 	CU_ASSERT_EQUAL(s.nr_findings, 4);
 	for (uint32_t record = 3; record < NR; record += 2) {
 		char object[64];
-		(void)snprintf(object, sizeof(object), "index.record_crc record:%u:", record + 1);
+		(void)snprintf(object, sizeof(object),
+			       "index.record_crc user.u001 record:%u:", record + 1);
 		CU_ASSERT_TRUE(said(&s, object, "more than one bit"));
 	}
 	CU_ASSERT_EQUAL(s.run.messages, NR - 4);
 	CU_ASSERT_EQUAL(s.run.status, RUN_INCOMPLETE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void tells_a_uid_out_of_order(void)
@@ -519,13 +400,13 @@ static void tells_a_uid_out_of_order(void)
 	char index[512], path[512];
 
 	scene_begin(&s);
-	path_of(&s, "cyrus.index", index);
+	path_in(&s, "user.u001", "cyrus.index", index);
 	CU_ASSERT_EQUAL(mkstore_set_record(index, 4, MKSTORE_RECORD_UID, 3), 0);
-	path_of(&s, "5.", path);
+	path_in(&s, "user.u001", "5.", path);
 	take_away(path);
 	scan(&s);
-	check_only(&s, "index.order record:5:", "out of order");
-	scene_end(&s);
+	check_only(&s, "index.order user.u001 record:5:", "out of order");
+	scene_close(&s);
 }
 
 /* Record 6 has a UID far too high: those behind it are out of order, and their files well known. */
@@ -535,18 +416,18 @@ static void calls_no_message_extra_whose_record_is_out_of_order(void)
 	char index[512];
 
 	scene_begin(&s);
-	path_of(&s, "cyrus.index", index);
+	path_in(&s, "user.u001", "cyrus.index", index);
 	CU_ASSERT_EQUAL(mkstore_set_record(index, 5, MKSTORE_RECORD_UID, 1000), 0);
 	scan(&s);
-	CU_ASSERT_TRUE(said(&s, "index.order record:7:", ""));
-	CU_ASSERT_TRUE(said(&s, "message.missing message:1000:", ""));
+	CU_ASSERT_TRUE(said(&s, "index.order user.u001 record:7:", ""));
+	CU_ASSERT_TRUE(said(&s, "message.missing user.u001 message:1000:", ""));
 	for (uint32_t uid = 7; uid <= NR; uid++) {
 		char extra[64];
-		(void)snprintf(extra, sizeof(extra), "message.extra message:%u:", uid);
+		(void)snprintf(extra, sizeof(extra), "message.extra user.u001 message:%u:", uid);
 		CU_ASSERT_FALSE(said(&s, extra, ""));
 	}
 	CU_ASSERT_EQUAL(s.run.status, RUN_INCOMPLETE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void leaves_a_gap_for_a_version_it_does_not_know(void)
@@ -555,13 +436,13 @@ static void leaves_a_gap_for_a_version_it_does_not_know(void)
 	char index[512];
 
 	scene_begin(&s);
-	path_of(&s, "cyrus.index", index);
+	path_in(&s, "user.u001", "cyrus.index", index);
 	CU_ASSERT_EQUAL(mkstore_set_header(index, MKSTORE_HEADER_VERSION, 21), 0);
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
 	CU_ASSERT_EQUAL(s.nr_gaps, 1);
 	CU_ASSERT_EQUAL(s.run.status, RUN_INCOMPLETE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void leaves_a_gap_where_a_link_leads_out_of_the_partition(void)
@@ -570,7 +451,7 @@ static void leaves_a_gap_where_a_link_leads_out_of_the_partition(void)
 	char path[512], away[600];
 
 	scene_begin(&s);
-	path_of(&s, "", path);
+	path_in(&s, "user.u001", "", path);
 	(void)snprintf(away, sizeof(away), "%s/away", s.dir);
 	CU_ASSERT_EQUAL(rename(path, away), 0);
 	CU_ASSERT_EQUAL(symlink(away, path), 0);
@@ -579,7 +460,7 @@ static void leaves_a_gap_where_a_link_leads_out_of_the_partition(void)
 	CU_ASSERT_EQUAL(s.nr_gaps, 1);
 	CU_ASSERT_EQUAL(s.run.messages, 0);
 	CU_ASSERT_EQUAL(s.run.status, RUN_INCOMPLETE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void passes_over_a_mailbox_that_cyrus_is_removing(void)
@@ -588,39 +469,30 @@ static void passes_over_a_mailbox_that_cyrus_is_removing(void)
 	char index[512];
 
 	scene_begin(&s);
-	path_of(&s, "cyrus.index", index);
+	path_in(&s, "user.u001", "cyrus.index", index);
 	CU_ASSERT_EQUAL(mkstore_set_header(index, MKSTORE_HEADER_OPTIONS, INDEX_OPTION_DELETED), 0);
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
 	CU_ASSERT_EQUAL(s.run.messages, 0);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static const struct test_case cases[] = {
-	{ "refuses_rows_that_cannot_be_a_path", refuses_rows_that_cannot_be_a_path },
-	{ "opens_its_directories_and_closes_them_twice",
-	  opens_its_directories_and_closes_them_twice },
-	{ "says_why_a_directory_cannot_be_opened", says_why_a_directory_cannot_be_opened },
-	{ "finds_the_record_of_every_uid", finds_the_record_of_every_uid },
-	{ "finds_records_past_damaged_ones", finds_records_past_damaged_ones },
-	{ "notices_that_the_index_was_repacked_replaced_or_cut",
-	  notices_that_the_index_was_repacked_replaced_or_cut },
-	{ "reads_without_the_lock_when_it_cannot_be_had",
-	  reads_without_the_lock_when_it_cannot_be_had },
-	{ "tells_each_damage_of_an_index", tells_each_damage_of_an_index },
-	{ "names_the_flipped_bit_of_a_record_and_blames_no_message",
-	  names_the_flipped_bit_of_a_record_and_blames_no_message },
-	{ "blames_no_message_for_several_damaged_records",
-	  blames_no_message_for_several_damaged_records },
-	{ "tells_a_uid_out_of_order", tells_a_uid_out_of_order },
-	{ "calls_no_message_extra_whose_record_is_out_of_order",
-	  calls_no_message_extra_whose_record_is_out_of_order },
-	{ "leaves_a_gap_for_a_version_it_does_not_know",
-	  leaves_a_gap_for_a_version_it_does_not_know },
-	{ "leaves_a_gap_where_a_link_leads_out_of_the_partition",
-	  leaves_a_gap_where_a_link_leads_out_of_the_partition },
-	{ "passes_over_a_mailbox_that_cyrus_is_removing",
-	  passes_over_a_mailbox_that_cyrus_is_removing },
+	CASE(refuses_rows_that_cannot_be_a_path),
+	CASE(opens_its_directories_and_closes_them_twice),
+	CASE(says_why_a_directory_cannot_be_opened),
+	CASE(finds_the_record_of_every_uid),
+	CASE(finds_records_past_damaged_ones),
+	CASE(notices_that_the_index_was_repacked_replaced_or_cut),
+	CASE(reads_without_the_lock_when_it_cannot_be_had),
+	CASE(tells_each_damage_of_an_index),
+	CASE(names_the_flipped_bit_of_a_record_and_blames_no_message),
+	CASE(blames_no_message_for_several_damaged_records),
+	CASE(tells_a_uid_out_of_order),
+	CASE(calls_no_message_extra_whose_record_is_out_of_order),
+	CASE(leaves_a_gap_for_a_version_it_does_not_know),
+	CASE(leaves_a_gap_where_a_link_leads_out_of_the_partition),
+	CASE(passes_over_a_mailbox_that_cyrus_is_removing),
 };
 
 const struct test_suite suite_verify_mailbox = { "verify/mailbox", cases, array_size(cases) };

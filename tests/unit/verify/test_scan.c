@@ -8,13 +8,9 @@
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,43 +19,9 @@
 #include "skip.h"
 #include "support/mkstore.h"
 #include "support/twoskip_writer.h"
-#include "verify/scan.h"
+#include "verify_room.h"
 
-enum { SAID_MAX = 64, LIVE = 32, DEAD = 2, MAILBOXES = 4 };
-
-/* A store of a few mailboxes, its state, and what the last scan of it said. */
-struct scene {
-	char dir[256];
-	struct mkstore *store;
-	struct state *state;
-	struct run run;
-	char findings[SAID_MAX][512]; /* "CODE MAILBOX OBJECT: DETAIL" */
-	char gaps[SAID_MAX][512];     /* "MAILBOX: WHY" */
-	size_t nr_findings, nr_gaps;
-};
-
-static void on_finding(const struct finding *finding, void *ctx)
-{
-	struct scene *s = ctx;
-
-	if (s->nr_findings < SAID_MAX)
-		(void)snprintf(s->findings[s->nr_findings], sizeof(s->findings[0]),
-			       "%s %.*s %s: %s", finding->code, (int)finding->mailbox.len,
-			       (const char *)finding->mailbox.data, finding->object,
-			       finding->detail ? finding->detail : "");
-	s->nr_findings++;
-}
-
-static void on_gap(struct span mailbox, const char *path, const char *why, void *ctx)
-{
-	struct scene *s = ctx;
-
-	CU_ASSERT_PTR_NOT_NULL(path);
-	if (s->nr_gaps < SAID_MAX)
-		(void)snprintf(s->gaps[s->nr_gaps], sizeof(s->gaps[0]), "%.*s: %s",
-			       (int)mailbox.len, (const char *)mailbox.data, why);
-	s->nr_gaps++;
-}
+enum { LIVE = 32, DEAD = 2, MAILBOXES = 4 };
 
 static void add_messages(struct mkstore_mailbox *mailbox, unsigned count)
 {
@@ -82,120 +44,39 @@ static void make_mailboxes(struct mkstore *store)
 	mkstore_skip_uids(mailbox, 5);
 	add_messages(mailbox, 1);
 	CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_end(mailbox), 0);
-	CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_begin(store, "user.u001.Sent", &mailbox), 0);
-	add_messages(mailbox, 3);
-	CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_end(mailbox), 0);
-	CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_begin(store, "user.u002", &mailbox), 0);
-	add_messages(mailbox, 20);
-	CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_end(mailbox), 0);
-	CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_begin(store, "shared", &mailbox), 0);
-	CU_ASSERT_EQUAL_FATAL(mkstore_mailbox_end(mailbox), 0);
+	CU_ASSERT_EQUAL_FATAL(room_add_mailbox(store, "user.u001.Sent", 3, 700, 613), 0);
+	CU_ASSERT_EQUAL_FATAL(room_add_mailbox(store, "user.u002", 20, 700, 613), 0);
+	CU_ASSERT_EQUAL_FATAL(room_add_mailbox(store, "shared", 0, 0, 0), 0);
 	CU_ASSERT_EQUAL(mkstore_tombstone(store, "user.gone"), 0);
 	CU_ASSERT_EQUAL(mkstore_intermediate(store, "lists"), 0);
 }
 
-static char *below(const struct scene *s, const char *leaf)
-{
-	static char paths[4][512];
-	static unsigned next;
-	char *path = paths[next++ % 4];
-
-	(void)snprintf(path, sizeof(paths[0]), "%s/%s", s->dir, leaf);
-	return path;
-}
-
 static void scene_begin(struct scene *s, bool with_mailboxes, const char *extra)
 {
-	const char *base = getenv("TMPDIR");
 	struct mkstore_options options = { .seed = 1, .extra = extra };
 
-	*s = (struct scene){ .store = NULL };
-	(void)snprintf(s->dir, sizeof(s->dir), "%s/assay-scan-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(s->dir));
-	CU_ASSERT_EQUAL_FATAL(mkstore_new(below(s, "store"), &options, &s->store), 0);
+	scene_make_room(s, "scan");
+	scene_make_store(s, &options);
 	if (with_mailboxes)
 		make_mailboxes(s->store);
-	CU_ASSERT_EQUAL_FATAL(mkstore_finish(s->store), 0);
-	CU_ASSERT_EQUAL_FATAL(state_open(below(s, "state"), STATE_WRITE, NULL, &s->state), 0);
+	scene_open(s);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
-static void scene_end(struct scene *s)
-{
-	state_close(s->state);
-	mkstore_free(s->store);
-	CU_ASSERT_EQUAL(nftw(s->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
-}
-
+/* Each scan opens its target anew. */
 static void scan(struct scene *s)
 {
 	struct scan_options options = { .settle_ns = 20 * NS_PER_MS, .readers = 2 };
-	struct scan_events events = { .finding = on_finding, .gap = on_gap, .ctx = s };
-	struct target target = TARGET_NULL;
 
-	s->nr_findings = s->nr_gaps = 0;
-	int r = target_open(&target, "s1", "h1", mkstore_get_conf(s->store), NULL);
-	CU_ASSERT_EQUAL_FATAL(r, 0);
-	CU_ASSERT_EQUAL(scan_store(s->state, &target, &options, &events, NULL, &s->run), 0);
-	target_fini(&target);
+	target_fini(&s->target);
+	scene_open_target(s);
+	scene_scan(s, &options);
 	CU_ASSERT_EQUAL(s->run.findings, s->nr_findings);
 	CU_ASSERT_EQUAL(s->run.gaps, s->nr_gaps);
 }
 
-/* How many of the lines begin with `start` and hold `part`. */
-static size_t count_said(char lines[][512], size_t nr, const char *start, const char *part)
-{
-	size_t found = 0;
-
-	for (size_t i = 0; i < min_of(nr, (size_t)SAID_MAX); i++)
-		found += strncmp(lines[i], start, strlen(start)) == 0 && strstr(lines[i], part);
-	return found;
-}
-
-/* The last scan said `finding` and nothing else; prints what it said otherwise. */
-static void check_only_finding(struct scene *s, const char *finding)
-{
-	bool right = s->nr_findings == 1 && count_said(s->findings, 1, finding, "");
-
-	for (size_t i = 0; !right && i < min_of(s->nr_findings, (size_t)SAID_MAX); i++)
-		(void)fprintf(stderr, "wanted only %s, got %s\n", finding, s->findings[i]);
-	CU_ASSERT_TRUE(right);
-}
-
-static void check_only_gap(struct scene *s, const char *start, const char *part)
-{
-	bool right = s->nr_gaps == 1 && count_said(s->gaps, 1, start, part) == 1;
-
-	for (size_t i = 0; !right && i < min_of(s->nr_gaps, (size_t)SAID_MAX); i++)
-		(void)fprintf(stderr, "wanted only %s..%s, got %s\n", start, part, s->gaps[i]);
-	CU_ASSERT_TRUE(right);
-	CU_ASSERT_EQUAL(s->run.status, RUN_INCOMPLETE);
-}
-
-static void path_of(const struct scene *s, const char *mailbox, const char *leaf, char out[512])
-{
-	char *path = mkstore_path(s->store, mailbox, leaf);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(path);
-	(void)snprintf(out, 512, "%s", path);
-	free(path);
-}
-
 static void write_file(const char *path, const char *text)
 {
-	FILE *file = fopen(path, "wbe");
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-	CU_ASSERT_TRUE(fputs(text, file) >= 0);
-	CU_ASSERT_EQUAL(fclose(file), 0);
+	CU_ASSERT_EQUAL_FATAL(room_write(path, text), 0);
 }
 
 /* ---- messages ---- */
@@ -219,13 +100,9 @@ static void finds_nothing_in_a_good_store_and_counts_it(void)
 	scan(&s);
 	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
 	CU_ASSERT_EQUAL(s.run.messages, LIVE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
-static void flip(const char *path)
-{
-	CU_ASSERT_EQUAL(mkstore_flip_bit(path, 600, 3), 0);
-}
 static void flip_first(const char *path)
 {
 	CU_ASSERT_EQUAL(mkstore_flip_bit(path, 0, 0), 0);
@@ -242,27 +119,10 @@ static void empty(const char *path)
 {
 	CU_ASSERT_EQUAL(mkstore_truncate(path, 0), 0);
 }
-static void take_away(const char *path)
-{
-	CU_ASSERT_EQUAL(unlink(path), 0);
-}
-
 /* Beyond what any message can be: it is not read, and still told by its size. */
 static void make_huge(const char *path)
 {
 	CU_ASSERT_EQUAL(mkstore_truncate(path, UINT64_C(5) << 30), 0);
-}
-
-static void put_folder(const char *path)
-{
-	take_away(path);
-	CU_ASSERT_EQUAL(mkdir(path, 0700), 0);
-}
-
-static void put_fifo(const char *path)
-{
-	take_away(path);
-	CU_ASSERT_EQUAL(mkfifo(path, 0600), 0);
 }
 
 /* A link to the very bytes, outside the spool: not the message all the same. */
@@ -278,19 +138,14 @@ static void put_link(const char *path)
 
 static void put_socket(const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const char *leaf = strrchr(path, '/');
 	char folder[512];
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	take_away(path);
 	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(leaf - path), path);
-	int dirfd = open(folder, O_PATH | O_CLOEXEC); /* a socket's path is short */
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d%.16s", dirfd,
-		       leaf);
-	CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	int dirfd = open(folder, O_PATH | O_CLOEXEC);
+	CU_ASSERT_EQUAL(room_put_socket(dirfd, leaf + 1), 0);
 	(void)close(dirfd);
-	(void)close(fd);
 }
 
 static void tells_each_damage_of_a_message(void)
@@ -316,15 +171,15 @@ static void tells_each_damage_of_a_message(void)
 		struct scene s;
 		char path[512];
 		scene_begin(&s, true, NULL);
-		path_of(&s, "user.u001", "3.", path);
+		path_in(&s, "user.u001", "3.", path);
 		rows[i].damage(path);
 		scan(&s);
-		check_only_finding(&s, rows[i].finding);
+		check_only_finding(&s, rows[i].finding, "");
 		/* A message that is wrong has been verified all the same. */
 		CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
 		CU_ASSERT_EQUAL(s.run.gaps, 0);
 		CU_ASSERT_EQUAL(s.run.mailboxes, MAILBOXES);
-		scene_end(&s);
+		scene_close(&s);
 	}
 }
 
@@ -336,15 +191,15 @@ static void keeps_the_evidence_of_a_flipped_bit(void)
 	uint64_t open;
 
 	scene_begin(&s, true, NULL);
-	path_of(&s, "user.u002", "20.", path);
+	path_in(&s, "user.u002", "20.", path);
 	flip(path);
 	scan(&s);
-	check_only_finding(&s, "message.digest user.u002 message:20: inode ");
+	check_only_finding(&s, "message.digest user.u002 message:20: inode ", "");
 	CU_ASSERT_EQUAL(state_finding_count_open(s.state, s.run.target, &open), 0);
 	CU_ASSERT_EQUAL(open, 1);
 	filter.target = s.run.target + 1;
 	CU_ASSERT_EQUAL(state_finding_each(s.state, &filter, NULL, NULL), 0);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void finds_damage_in_every_mailbox(void)
@@ -353,14 +208,14 @@ static void finds_damage_in_every_mailbox(void)
 	char path[512];
 
 	scene_begin(&s, true, NULL);
-	path_of(&s, "user.u001", "16.", path);
+	path_in(&s, "user.u001", "16.", path);
 	flip(path);
-	path_of(&s, "user.u001.Sent", "1.", path);
+	path_in(&s, "user.u001.Sent", "1.", path);
 	take_away(path);
 	for (unsigned uid = 1; uid <= 20; uid++) {
 		char leaf[16];
 		(void)snprintf(leaf, sizeof(leaf), "%u.", uid);
-		path_of(&s, "user.u002", leaf, path);
+		path_in(&s, "user.u002", leaf, path);
 		flip(path);
 	}
 	scan(&s);
@@ -370,7 +225,7 @@ static void finds_damage_in_every_mailbox(void)
 	CU_ASSERT_EQUAL(count_said(s.findings, 22, "message.missing user.u001.Sent message:1:", ""),
 			1);
 	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void finds_a_file_that_no_record_knows(void)
@@ -379,17 +234,17 @@ static void finds_a_file_that_no_record_knows(void)
 	char path[512];
 
 	scene_begin(&s, true, NULL);
-	path_of(&s, "user.u001", "13.", path); /* below last_uid: no append makes it */
+	path_in(&s, "user.u001", "13.", path); /* below last_uid: no append makes it */
 	write_file(path, "Subject: debris\r\n\r\n");
-	path_of(&s, "user.u001", "cyrus.squat", path); /* not a message's name */
+	path_in(&s, "user.u001", "cyrus.squat", path); /* not a message's name */
 	write_file(path, "x");
-	path_of(&s, "user.u001", "013.", path);
+	path_in(&s, "user.u001", "013.", path);
 	write_file(path, "x");
 	scan(&s);
-	check_only_finding(&s, "message.extra user.u001 message:13:");
+	check_only_finding(&s, "message.extra user.u001 message:13:", "");
 	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
 	CU_ASSERT_EQUAL(s.run.messages, LIVE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void takes_a_young_file_above_the_last_uid_for_an_append(void)
@@ -398,15 +253,15 @@ static void takes_a_young_file_above_the_last_uid_for_an_append(void)
 	char path[512];
 
 	scene_begin(&s, true, NULL);
-	path_of(&s, "user.u001", "17.", path);
+	path_in(&s, "user.u001", "17.", path);
 	write_file(path, "Subject: just coming\r\n\r\n");
-	path_of(&s, "shared", "4294967295.", path); /* the last window of UIDs */
+	path_in(&s, "shared", "4294967295.", path); /* the last window of UIDs */
 	write_file(path, "x");
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
 	CU_ASSERT_EQUAL(s.run.in_flight, 2);
 	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void does_not_look_at_files_of_expunged_messages(void)
@@ -415,19 +270,19 @@ static void does_not_look_at_files_of_expunged_messages(void)
 	char path[512];
 
 	scene_begin(&s, true, NULL);
-	path_of(&s, "user.u001", "4.", path); /* expunged: Cyrus may remove it at any time */
+	path_in(&s, "user.u001", "4.", path); /* expunged: Cyrus may remove it at any time */
 	flip(path);
-	path_of(&s, "user.u001", "7.", path); /* unlinked: a leftover that has its record */
+	path_in(&s, "user.u001", "7.", path); /* unlinked: a leftover that has its record */
 	write_file(path, "x");
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
 	CU_ASSERT_EQUAL(s.run.expunged, DEAD);
-	path_of(&s, "user.u001", "4.", path);
+	path_in(&s, "user.u001", "4.", path);
 	take_away(path);
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
 	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void leaves_a_gap_where_no_digest_was_ever_recorded(void)
@@ -438,14 +293,14 @@ static void leaves_a_gap_where_no_digest_was_ever_recorded(void)
 
 	for (uint32_t record = 0; record < 3; record += 2) {
 		scene_begin(&s, true, NULL);
-		path_of(&s, "user.u001", "cyrus.index", index);
+		path_in(&s, "user.u001", "cyrus.index", index);
 		CU_ASSERT_EQUAL(mkstore_patch_record(index, record, MKSTORE_RECORD_GUID, none,
 						     sizeof(none)),
 				0);
 		scan(&s);
 		CU_ASSERT_EQUAL(s.nr_findings, 0);
 		check_only_gap(&s, "user.u001:", "digest");
-		scene_end(&s);
+		scene_close(&s);
 	}
 }
 
@@ -459,20 +314,20 @@ static void leaves_a_gap_where_it_may_not_read(void)
 		return;
 	}
 	scene_begin(&s, true, NULL);
-	path_of(&s, "user.u001", "3.", path);
+	path_in(&s, "user.u001", "3.", path);
 	CU_ASSERT_EQUAL(chmod(path, 0), 0);
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
 	CU_ASSERT_TRUE(s.nr_gaps >= 1);
 	CU_ASSERT_NOT_EQUAL(s.run.status, RUN_COMPLETE);
-	path_of(&s, "user.u002", "", path);
+	path_in(&s, "user.u002", "", path);
 	CU_ASSERT_EQUAL(chmod(path, 0), 0);
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
 	CU_ASSERT_EQUAL(count_said(s.gaps, s.nr_gaps, "user.u002:", ""), 1);
 	CU_ASSERT_NOT_EQUAL(s.run.status, RUN_COMPLETE);
 	CU_ASSERT_EQUAL(chmod(path, 0700), 0);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 /* ---- the archive partition ---- */
@@ -482,7 +337,7 @@ static void move_to_archive(struct scene *s, const char *leaf)
 {
 	char from[512], to[600];
 
-	path_of(s, "user.u001", leaf, from);
+	path_in(s, "user.u001", leaf, from);
 	const char *tail = strstr(from, "/spool/") + strlen("/spool/");
 	(void)snprintf(to, sizeof(to), "%s/archive/%s", s->dir, tail);
 	for (char *p = to + strlen(s->dir) + 1; (p = strchr(p, '/')); p++) {
@@ -496,21 +351,16 @@ static void move_to_archive(struct scene *s, const char *leaf)
 static void scene_begin_archive(struct scene *s)
 {
 	struct mkstore_options options = { .seed = 1 };
-	const char *base = getenv("TMPDIR");
 	char extra[512];
 
-	*s = (struct scene){ .store = NULL };
-	(void)snprintf(s->dir, sizeof(s->dir), "%s/assay-scan-XXXXXX",
-		       base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(s->dir));
+	scene_make_room(s, "scan");
 	(void)snprintf(extra, sizeof(extra),
 		       "archive_enabled: yes\narchivepartition-default: %s/archive\n", s->dir);
 	options.extra = extra;
-	CU_ASSERT_EQUAL_FATAL(mkstore_new(below(s, "store"), &options, &s->store), 0);
+	scene_make_store(s, &options);
 	make_mailboxes(s->store);
-	CU_ASSERT_EQUAL_FATAL(mkstore_finish(s->store), 0);
-	CU_ASSERT_EQUAL_FATAL(mkdir(below(s, "archive"), 0700), 0);
-	CU_ASSERT_EQUAL_FATAL(state_open(below(s, "state"), STATE_WRITE, NULL, &s->state), 0);
+	CU_ASSERT_EQUAL_FATAL(mkdir(scene_path(s, "archive"), 0700), 0);
+	scene_open(s);
 }
 
 static void verifies_archived_messages_and_tells_misplaced_ones(void)
@@ -525,9 +375,9 @@ static void verifies_archived_messages_and_tells_misplaced_ones(void)
 
 	move_to_archive(&s, "3."); /* the record does not say so */
 	scan(&s);
-	check_only_finding(&s, "message.misplaced user.u001 message:3:");
+	check_only_finding(&s, "message.misplaced user.u001 message:3:", "");
 
-	path_of(&s, "user.u001", "cyrus.index", index);
+	path_in(&s, "user.u001", "cyrus.index", index);
 	CU_ASSERT_EQUAL(mkstore_set_record(index, 2, MKSTORE_RECORD_FLAGS, INDEX_FLAG_ARCHIVED), 0);
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
@@ -536,13 +386,13 @@ static void verifies_archived_messages_and_tells_misplaced_ones(void)
 
 	CU_ASSERT_EQUAL(mkstore_set_record(index, 1, MKSTORE_RECORD_FLAGS, INDEX_FLAG_ARCHIVED), 0);
 	scan(&s); /* said to be archived, and still in the spool */
-	check_only_finding(&s, "message.misplaced user.u001 message:2:");
+	check_only_finding(&s, "message.misplaced user.u001 message:2:", "");
 
 	move_to_archive(&s, "2.");
 	move_to_archive(&s, "4."); /* expunged: it may lie anywhere */
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void finds_damage_and_debris_in_the_archive(void)
@@ -552,20 +402,20 @@ static void finds_damage_and_debris_in_the_archive(void)
 
 	scene_begin_archive(&s);
 	move_to_archive(&s, "3.");
-	path_of(&s, "user.u001", "cyrus.index", index);
+	path_in(&s, "user.u001", "cyrus.index", index);
 	CU_ASSERT_EQUAL(mkstore_set_record(index, 2, MKSTORE_RECORD_FLAGS, INDEX_FLAG_ARCHIVED), 0);
-	path_of(&s, "user.u001", "3.", from);
+	path_in(&s, "user.u001", "3.", from);
 	(void)snprintf(path, sizeof(path), "%s/archive/%s", s.dir,
 		       strstr(from, "/spool/") + strlen("/spool/"));
 	flip(path);
 	scan(&s);
-	check_only_finding(&s, "message.digest user.u001 message:3:");
+	check_only_finding(&s, "message.digest user.u001 message:3:", "");
 	flip(path);
 	strcpy(strrchr(path, '/'), "/12.");
 	write_file(path, "x");
 	scan(&s);
-	check_only_finding(&s, "message.extra user.u001 message:12:");
-	scene_end(&s);
+	check_only_finding(&s, "message.extra user.u001 message:12:", "");
+	scene_close(&s);
 }
 
 /* ---- the list of mailboxes ---- */
@@ -578,7 +428,7 @@ static void leaves_a_gap_when_no_mailbox_is_listed(void)
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
 	check_only_gap(&s, ": ", "no mailbox is listed");
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void leaves_a_gap_when_the_list_cannot_be_read(void)
@@ -587,7 +437,7 @@ static void leaves_a_gap_when_the_list_cannot_be_read(void)
 	char path[512];
 
 	scene_begin(&s, true, NULL);
-	(void)snprintf(path, sizeof(path), "%s", below(&s, "store/conf/mailboxes.db"));
+	(void)snprintf(path, sizeof(path), "%s", scene_path(&s, "store/conf/mailboxes.db"));
 	take_away(path);
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
@@ -602,7 +452,7 @@ static void leaves_a_gap_when_the_list_cannot_be_read(void)
 	scan(&s);
 	CU_ASSERT_EQUAL(s.nr_gaps, 1);
 	CU_ASSERT_EQUAL(s.run.status, RUN_INCOMPLETE);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 /* Where the last record of the name index stands: flipped there, all but one mailbox is listed. */
@@ -625,11 +475,11 @@ static void finds_a_damaged_list_and_scans_the_rest(void)
 	char path[512];
 
 	scene_begin(&s, true, NULL);
-	(void)snprintf(path, sizeof(path), "%s", below(&s, "store/conf/mailboxes.db"));
+	(void)snprintf(path, sizeof(path), "%s", scene_path(&s, "store/conf/mailboxes.db"));
 	uint64_t off = offset_of(path, "Nuser\x1fu002");
 	CU_ASSERT_EQUAL(mkstore_flip_bit(path, off + 3, 0), 0);
 	scan(&s);
-	check_only_finding(&s, "mailboxes_db.corrupt  list:");
+	check_only_finding(&s, "mailboxes_db.corrupt  list:", "");
 	check_only_gap(&s, ": ", "mailboxes may have been left out");
 	CU_ASSERT_EQUAL(s.run.mailboxes, MAILBOXES - 1);
 	CU_ASSERT_EQUAL(s.run.messages, LIVE - 20);
@@ -639,7 +489,7 @@ static void finds_a_damaged_list_and_scans_the_rest(void)
 	uint64_t open = 1;
 	CU_ASSERT_EQUAL(state_finding_count_open(s.state, s.run.target, &open), 0);
 	CU_ASSERT_EQUAL(open, 0);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 struct listed {
@@ -654,7 +504,7 @@ static void write_list(struct scene *s, const struct listed *rows, size_t nr)
 	struct twoskip_writer *writer;
 	char key[256], value[512], path[512];
 
-	(void)snprintf(path, sizeof(path), "%s", below(s, "store/conf/mailboxes.db"));
+	(void)snprintf(path, sizeof(path), "%s", scene_path(s, "store/conf/mailboxes.db"));
 	CU_ASSERT_EQUAL(unlink(path), 0);
 	CU_ASSERT_EQUAL_FATAL(twoskip_writer_new(path, 1, &writer), 0);
 	for (size_t i = 0; i <= nr; i++) {
@@ -695,7 +545,7 @@ static void leaves_a_gap_for_each_entry_that_cannot_be_a_path(void)
 		CU_ASSERT_EQUAL(s.nr_gaps, 1);
 		CU_ASSERT_EQUAL(s.run.status, RUN_INCOMPLETE);
 		CU_ASSERT_EQUAL(s.run.messages, 9); /* the others are scanned */
-		scene_end(&s);
+		scene_close(&s);
 	}
 }
 
@@ -710,58 +560,47 @@ static void leaves_a_gap_for_a_partition_that_is_not_configured(void)
 	CU_ASSERT_EQUAL(s.nr_findings, 0);
 	check_only_gap(&s, "shared:", "elsewhere");
 	CU_ASSERT_EQUAL(s.run.messages, 9);
-	scene_end(&s);
+	scene_close(&s);
 }
 
 static void scans_a_store_whose_directories_are_named_by_mailbox(void)
 {
 	struct mkstore_options options = { .seed = 1, .legacy_dirs = true };
-	struct scene s = { .store = NULL };
-	const char *base = getenv("TMPDIR");
+	struct scene s;
 	char path[512];
 
-	(void)snprintf(s.dir, sizeof(s.dir), "%s/assay-scan-XXXXXX", base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(s.dir));
-	CU_ASSERT_EQUAL_FATAL(mkstore_new(below(&s, "store"), &options, &s.store), 0);
+	scene_make_room(&s, "scan");
+	scene_make_store(&s, &options);
 	make_mailboxes(s.store);
-	CU_ASSERT_EQUAL_FATAL(mkstore_finish(s.store), 0);
-	CU_ASSERT_EQUAL_FATAL(state_open(below(&s, "state"), STATE_WRITE, NULL, &s.state), 0);
+	scene_open(&s);
 	scan(&s);
 	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
 	CU_ASSERT_EQUAL(s.run.messages, LIVE);
-	path_of(&s, "user.u001.Sent", "2.", path);
+	path_in(&s, "user.u001.Sent", "2.", path);
 	flip(path);
 	scan(&s);
-	check_only_finding(&s, "message.digest user.u001.Sent message:2:");
-	scene_end(&s);
+	check_only_finding(&s, "message.digest user.u001.Sent message:2:", "");
+	scene_close(&s);
 }
 
 static const struct test_case cases[] = {
-	{ "finds_nothing_in_a_good_store_and_counts_it",
-	  finds_nothing_in_a_good_store_and_counts_it },
-	{ "tells_each_damage_of_a_message", tells_each_damage_of_a_message },
-	{ "keeps_the_evidence_of_a_flipped_bit", keeps_the_evidence_of_a_flipped_bit },
-	{ "finds_damage_in_every_mailbox", finds_damage_in_every_mailbox },
-	{ "finds_a_file_that_no_record_knows", finds_a_file_that_no_record_knows },
-	{ "takes_a_young_file_above_the_last_uid_for_an_append",
-	  takes_a_young_file_above_the_last_uid_for_an_append },
-	{ "does_not_look_at_files_of_expunged_messages",
-	  does_not_look_at_files_of_expunged_messages },
-	{ "leaves_a_gap_where_no_digest_was_ever_recorded",
-	  leaves_a_gap_where_no_digest_was_ever_recorded },
-	{ "leaves_a_gap_where_it_may_not_read", leaves_a_gap_where_it_may_not_read },
-	{ "verifies_archived_messages_and_tells_misplaced_ones",
-	  verifies_archived_messages_and_tells_misplaced_ones },
-	{ "finds_damage_and_debris_in_the_archive", finds_damage_and_debris_in_the_archive },
-	{ "leaves_a_gap_when_no_mailbox_is_listed", leaves_a_gap_when_no_mailbox_is_listed },
-	{ "leaves_a_gap_when_the_list_cannot_be_read", leaves_a_gap_when_the_list_cannot_be_read },
-	{ "finds_a_damaged_list_and_scans_the_rest", finds_a_damaged_list_and_scans_the_rest },
-	{ "leaves_a_gap_for_each_entry_that_cannot_be_a_path",
-	  leaves_a_gap_for_each_entry_that_cannot_be_a_path },
-	{ "leaves_a_gap_for_a_partition_that_is_not_configured",
-	  leaves_a_gap_for_a_partition_that_is_not_configured },
-	{ "scans_a_store_whose_directories_are_named_by_mailbox",
-	  scans_a_store_whose_directories_are_named_by_mailbox },
+	CASE(finds_nothing_in_a_good_store_and_counts_it),
+	CASE(tells_each_damage_of_a_message),
+	CASE(keeps_the_evidence_of_a_flipped_bit),
+	CASE(finds_damage_in_every_mailbox),
+	CASE(finds_a_file_that_no_record_knows),
+	CASE(takes_a_young_file_above_the_last_uid_for_an_append),
+	CASE(does_not_look_at_files_of_expunged_messages),
+	CASE(leaves_a_gap_where_no_digest_was_ever_recorded),
+	CASE(leaves_a_gap_where_it_may_not_read),
+	CASE(verifies_archived_messages_and_tells_misplaced_ones),
+	CASE(finds_damage_and_debris_in_the_archive),
+	CASE(leaves_a_gap_when_no_mailbox_is_listed),
+	CASE(leaves_a_gap_when_the_list_cannot_be_read),
+	CASE(finds_a_damaged_list_and_scans_the_rest),
+	CASE(leaves_a_gap_for_each_entry_that_cannot_be_a_path),
+	CASE(leaves_a_gap_for_a_partition_that_is_not_configured),
+	CASE(scans_a_store_whose_directories_are_named_by_mailbox),
 };
 
 const struct test_suite suite_verify_scan = { "verify/scan", cases, array_size(cases) };

@@ -6,17 +6,17 @@
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/room.h"
 #include "verify/target.h"
 
 struct room {
-	char dir[256];
+	char dir[ROOM_DIR_SIZE];
 	char imapd_conf[300];
 	char config[300]; /* the configdirectory, by its real path */
 	unsigned nr_said;
@@ -34,22 +34,16 @@ static void on_log(enum log_level level, const char *text, void *ctx)
 
 static void write_imapd_conf(const struct room *room, const char *text)
 {
-	FILE *file = fopen(room->imapd_conf, "wbe");
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-	CU_ASSERT_TRUE(fputs(text, file) >= 0);
-	CU_ASSERT_EQUAL(fclose(file), 0);
+	CU_ASSERT_EQUAL_FATAL(room_write(room->imapd_conf, text), 0);
 }
 
 static void room_open(struct room *room)
 {
-	const char *base = getenv("TMPDIR");
-	char name[256], link[300], text[400];
+	char name[ROOM_DIR_SIZE], link[300], text[400];
 
 	*room = (struct room){ .nr_said = 0 };
 	room->log = (struct log){ on_log, room, LOG_LEVEL_DEBUG };
-	(void)snprintf(name, sizeof(name), "%s/assay-target-XXXXXX", base && *base ? base : "/tmp");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(name));
+	CU_ASSERT_EQUAL_FATAL(room_make("target", name), 0);
 	char *real = realpath(name, NULL);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(real);
 	(void)snprintf(room->dir, sizeof(room->dir), "%s", real);
@@ -63,17 +57,9 @@ static void room_open(struct room *room)
 	write_imapd_conf(room, text);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-	(void)st;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
 static void room_close(const struct room *room)
 {
-	CU_ASSERT_EQUAL(nftw(room->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	CU_ASSERT_EQUAL(room_remove(room->dir), 0);
 }
 
 static void has_one_key_however_it_is_named(void)
@@ -141,8 +127,8 @@ static void says_what_cannot_be_reached(void)
 }
 
 static const struct test_case cases[] = {
-	{ "has_one_key_however_it_is_named", has_one_key_however_it_is_named },
-	{ "says_what_cannot_be_reached", says_what_cannot_be_reached },
+	CASE(has_one_key_however_it_is_named),
+	CASE(says_what_cannot_be_reached),
 };
 
 const struct test_suite suite_verify_target = { "verify/target", cases, array_size(cases) };
