@@ -19,7 +19,9 @@
 #   DESTDIR, PREFIX, BINDIR, LIBDIR, INCLUDEDIR, MANDIR, SYSCONFDIR, STATEDIR, UNITDIR, RULESDIR
 #              where install puts things
 #   SUITE      what check-unit and check-asan run: base/span, base, base/span/test_name
-#   NAME       which one fuzz and bench run;   MINUTES  how long each fuzz target runs (1)
+#   NAME       which one fuzz, bench, campaign and soak run
+#   MINUTES    how long each fuzz target (1) and the soak (2) runs
+#   SEED, COUNT  of a campaign: what its faults follow from (1), how many rounds it has (200)
 
 VERSION := 0.1.0
 
@@ -52,7 +54,6 @@ pkg_dir = $(or $(shell pkg-config --variable=$2 $1 2>/dev/null),$3)
 UNITDIR ?= $(call pkg_dir,systemd,systemdsystemunitdir,/lib/systemd/system)
 RULESDIR ?= $(call pkg_dir,udev,udevdir,/lib/udev)/rules.d
 
-MINUTES ?= 1
 INSTALL ?= install
 
 # ---- Flags --------------------------------------------------------------------------------------
@@ -108,6 +109,7 @@ cli_srcs := $(call sources_of,cli)
 support_srcs := $(sort $(wildcard tests/support/*.c))
 suite_srcs := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 bench_srcs := $(sort $(wildcard tests/bench/*.c))
+campaign_names := scan
 fuzz_srcs := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(fuzz_srcs))
 
@@ -117,6 +119,7 @@ shared_lib := $(BUILDDIR)/libassay.so.0
 assay := $(if $(wildcard src/cli/main.c),$(BUILDDIR)/assay)
 unit := $(BUILDDIR)/tests/unit
 bench_programs := $(patsubst tests/bench/%.c,$(BUILDDIR)/tests/%,$(bench_srcs))
+campaign_programs := $(addprefix $(BUILDDIR)/tests/campaign-,$(campaign_names))
 fuzz_replays := $(addprefix $(BUILDDIR)/fuzz-replay/,$(fuzz_names))
 fuzz_targets := $(addprefix $(BUILDDIR)/targets/,$(fuzz_names))
 
@@ -135,7 +138,8 @@ units := $(patsubst systemd/%.in,$(BUILDDIR)/systemd/%,$(wildcard systemd/*.in))
 all: $(static_lib) $(shared_lib) $(assay) $(man_pages) ## build libraries, program and man pages
 
 .PHONY: everything
-everything: all $(unit) $(bench_programs) $(fuzz_replays) ## build all that, and every test program
+everything: all $(unit) $(bench_programs) $(campaign_programs) \
+		$(fuzz_replays) ## build all that, and every test program
 
 silent := $(findstring s,$(firstword -$(MAKEFLAGS)))
 Q := $(if $(V),,@)
@@ -232,6 +236,13 @@ $(bench_programs): $(BUILDDIR)/tests/%: $(BUILDDIR)/obj/tests/bench/%.o \
 		$(call objects_of,$(support_srcs)) $(static_lib) $(BUILDDIR)/link-flags
 	$(call link_program,-lm)
 
+# A campaign is NAME.c and what of NAME_*.c there is.
+campaign_objects = $(call objects_of,$(sort $(wildcard tests/campaign/$1.c tests/campaign/$1_*.c)))
+.SECONDEXPANSION:
+$(campaign_programs): $(BUILDDIR)/tests/campaign-%: $$(call campaign_objects,$$*) \
+		$(call objects_of,$(support_srcs)) $(static_lib) $(BUILDDIR)/link-flags
+	$(call link_program,-lm)
+
 $(fuzz_replays): $(BUILDDIR)/fuzz-replay/%: $(BUILDDIR)/obj/tests/fuzz/fuzz_%.o \
 		$(BUILDDIR)/obj/tests/fuzz/replay.o $(static_lib) $(BUILDDIR)/link-flags
 	$(link_program)
@@ -288,6 +299,10 @@ replay: $(fuzz_replays)
 check-fuzz-short:
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3) SEED=$(or $(SEED),1)
 
+.PHONY: check-campaign
+check-campaign: ## a short campaign with a fixed seed
+	@$(MAKE) --no-print-directory campaign NAME= SEED=1 COUNT=$(or $(COUNT),20)
+
 .PHONY: check-layers
 check-layers: ## includes point down only; files and functions are short
 	@LAYERS='$(LAYERS)' bash tests/run-checks.sh --layers
@@ -334,9 +349,26 @@ demo: assay $(call needs,demo) ## see a stale and a damaged replica, and what th
 bench: assay $(bench_programs) ## measure against peers (NAME=n for one)
 	@$(program_env) bash tests/bench/run.sh $(NAME)
 
+campaign_run = $(if $(NAME),$(filter $(campaign_names),$(NAME)),$(campaign_names))
+
+.PHONY: campaign
+campaign: $(campaign_programs) ## inject COUNT rounds of faults, by SEED (NAME=n for one kind)
+	@test -n '$(strip $(campaign_run))' || \
+		{ echo 'campaign: there is no campaign $(NAME)' >&2; exit 1; }
+	@dir=$$(mktemp -d) || exit 1; trap 'rm -rf "$$dir"' EXIT; trap 'exit 130' INT TERM HUP; \
+	failed=0; \
+	for n in $(campaign_run); do \
+		mkdir "$$dir/$$n" && $(BUILDDIR)/tests/campaign-$$n "$$dir/$$n" \
+			--seed '$(or $(SEED),1)' --count '$(or $(COUNT),200)' || failed=1; \
+	done; exit $$failed
+
+.PHONY: soak
+soak: assay $(call needs,test) ## keep a live pair busy and scan it for MINUTES
+	@$(program_env) bash tests/soak.sh '$(or $(NAME),churn)' '$(or $(MINUTES),2)' '$(SEED)'
+
 # With SEED the working corpus is fresh, so that two runs do the same.
 fuzz_run = $(if $(NAME),$(filter $(fuzz_names),$(NAME)),$(fuzz_names))
-fuzz_seconds = $(or $(FUZZ_SECONDS),$$((60 * $(MINUTES))))
+fuzz_seconds = $(or $(FUZZ_SECONDS),$$((60 * $(or $(MINUTES),1))))
 fuzz_corpus = build/fuzz/corpus$(if $(SEED),-seed-$(SEED))
 
 .PHONY: fuzz

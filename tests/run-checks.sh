@@ -23,7 +23,8 @@ jobs=$(nproc)
 limit=${CHECK_TIMEOUT:-900} # seconds for one component
 
 # What the make that called us was told is not meant for those we call.
-unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL VARIANT BUILDDIR NAME SEED MINUTES SUITE FUZZ_SECONDS
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL VARIANT BUILDDIR NAME SEED COUNT MINUTES SUITE \
+	FUZZ_SECONDS
 export LC_ALL=C.UTF-8 TZ=UTC W="${W:-}"
 export ASSAY="${ASSAY:-$PWD/build/dev/assay}" MKSPOOL="${MKSPOOL:-$PWD/build/dev/tests/mkspool}"
 export LIVE_CHURN_SECONDS="${LIVE_CHURN_SECONDS:-20}"
@@ -31,7 +32,8 @@ umask 022
 
 # Compilers first, one after the other: each uses all processors. Then the slow ones first.
 builds=(build-dev build-clang build-asan build-release build-fuzz)
-components=(live fuzz replay demo unit unit-asan cli install layers headers symbols man docs scripts)
+components=(live fuzz replay campaign demo unit unit-asan cli install layers headers symbols man docs
+	scripts)
 
 cli_scripts() {
 	find tests/cli -name '*.sh' -type f -perm -u+x 2>/dev/null | sort
@@ -57,6 +59,20 @@ by_status() {
 fuzz_results() {
 	sed -E -e 's/^fuzz ([^ ]+) runs=([1-9][0-9]*) crashes=0$/ok fuzz\/\1: \2 runs/' \
 		-e 's/^fuzz ([^ ]+) (.*)$/not ok fuzz\/\1: \2/'
+}
+
+# Turns the result line of `make campaign` into ours; what a campaign complains of is on stderr.
+campaign_results() { # VARIANT
+	sed -n -E -e "s/^campaign ([^ ]+) (.* injected=[1-9][0-9]* .*) ok\$/ok campaign\/\1: \2 ($1)/p" \
+		-e "s/^campaign ([^ ]+) (.*)\$/not ok campaign\/\1: \2 ($1)/p"
+}
+
+# The sanitizers make it slow, so it is shorter with them.
+check_campaign() {
+	local failed=0
+	make -s check-campaign | campaign_results dev || failed=1
+	make -s VARIANT=asan check-campaign COUNT=5 | campaign_results asan || failed=1
+	return $failed
 }
 
 check_scripts() {
@@ -88,6 +104,7 @@ run_component() {
 	unit-asan) make -s check-asan ;;
 	replay) make -s check-replay ;;
 	fuzz) make -s check-fuzz-short | fuzz_results ;;
+	campaign) check_campaign ;;
 	demo) by_status "make demo" make -s demo ;;
 	live | layers | headers | symbols | install | man | docs) make -s "check-$1" ;;
 	scripts) check_scripts ;;
