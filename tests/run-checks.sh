@@ -32,7 +32,7 @@ umask 022
 
 # Compilers first, one after the other: each uses all processors. Then the slow ones first.
 builds=(build-dev build-clang build-asan build-release build-fuzz)
-components=(live fuzz replay campaign demo unit unit-asan cli install layers headers symbols man docs
+components=(live live-asan fuzz replay campaign demo unit unit-asan cli install layers headers symbols man docs
 	scripts)
 
 cli_scripts() {
@@ -105,6 +105,11 @@ run_component() {
 	replay) make -s check-replay ;;
 	fuzz) make -s check-fuzz-short | fuzz_results ;;
 	campaign) check_campaign ;;
+	# All of it once more, with the sanitizers, on mailboxes in directories by name.
+	live-asan)
+		LEGACY_DIRS=yes LIVE_CHURN_SECONDS=10 ASSAY=$PWD/build/asan/assay \
+			bash tests/lab/test-live.sh
+		;;
 	demo) by_status "make demo" make -s demo ;;
 	live | layers | headers | symbols | install | man | docs) make -s "check-$1" ;;
 	scripts) check_scripts ;;
@@ -217,7 +222,7 @@ begin() {
 	local base=$out/${name//\//_}
 	mkdir -p "$tmp/${name//\//_}"
 	local folder=$tmp/${name//\//_}
-	case $name in live | demo) folder=${TMPDIR:-/tmp} ;; esac # their servers run as other users
+	case $name in live | live-asan | demo) folder=${TMPDIR:-/tmp} ;; esac # their servers run as other users
 	(
 		SECONDS=0
 		TMPDIR=$folder timeout -k 10 "$limit" bash tests/run-checks.sh --component "$name" \
