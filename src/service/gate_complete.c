@@ -5,7 +5,8 @@
  * it. So the two lists are compared by unique id, and the headers of the two indexes by UIDVALIDITY
  * and last UID. Deleted mailboxes, which each side purges for itself, do not count.
  *
- * A difference may be on its way. It is looked at again until it is gone or patience ends.
+ * A difference may be on its way. It is looked at again until it is gone or patience ends. A mailbox
+ * that keeps growing has caught up when the replica is where the master was at the first look.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -34,10 +35,10 @@ struct comparison {
 	struct held there; /* of the replica */
 	struct map missing; /* internal names of mailboxes that the replica does not hold */
 	struct map renamed; /* held there under another name */
-	struct map behind;  /* held there with fewer messages */
+	struct map behind;  /* held there with fewer messages; to the last UID that is wanted */
 	struct map unclear; /* an index of one side cannot be read */
 	struct map users;   /* of all of them */
-	const struct map *only; /* NULL, or the names to look at again */
+	const struct map *only; /* NULL, or the names to look at again, to the last UID wanted or 0 */
 	uint64_t nr_wanted;
 };
 
@@ -144,9 +145,14 @@ static int read_header(const struct imapd_conf *conf, const struct mailbox_row *
 	return r;
 }
 
-/* Is the replica's copy of a mailbox behind the master's? Negative errno when one cannot be read. */
+/*
+ * Is the replica's copy of a mailbox behind the master's? *wanted is the last UID that it must have
+ * reached: the master's, unless an earlier look has set it. Negative errno when one of the two
+ * cannot be read.
+ */
 enum { IN_STEP = 0, IS_BEHIND = 1 };
-static int compare_headers(struct comparison *c, const struct mailbox_entry *entry, uint64_t place)
+static int compare_headers(struct comparison *c, const struct mailbox_entry *entry, uint64_t place,
+			   uint64_t *wanted)
 {
 	struct index_header mine, theirs;
 	struct mailbox_row row = {
@@ -165,14 +171,17 @@ static int compare_headers(struct comparison *c, const struct mailbox_entry *ent
 	r = read_header(&c->replica->imapd_conf, &row, &theirs);
 	if (r)
 		return r;
-	bool behind = theirs.uidvalidity != mine.uidvalidity || theirs.last_uid < mine.last_uid;
+	if (*wanted == 0)
+		*wanted = mine.last_uid;
+	bool behind = theirs.uidvalidity != mine.uidvalidity || theirs.last_uid < *wanted;
 	return behind ? IS_BEHIND : IN_STEP;
 }
 
-static int note_difference(struct comparison *c, struct map *kind, struct span name)
+static int note_difference(struct comparison *c, struct map *kind, struct span name,
+			   uint64_t wanted)
 {
 	struct buf user = BUF_NULL;
-	int r = map_put(kind, name, 0);
+	int r = map_put(kind, name, wanted);
 
 	if (r >= 0 && mailbox_name_add_user(&user, name, c->there.deleted_prefix))
 		r = buf_error(&user) ? -ENOMEM : map_put(&c->users, buf_span(&user), 0);
@@ -185,7 +194,7 @@ static int compare_entry(const struct mailbox_entry *entry, struct span db_key, 
 {
 	struct comparison *c = ctx;
 	struct buf key = BUF_NULL;
-	uint64_t place;
+	uint64_t place, wanted = 0;
 
 	(void)db_key;
 	if (restart)
@@ -196,22 +205,22 @@ static int compare_entry(const struct mailbox_entry *entry, struct span db_key, 
 	if (mailbox_name_is_deleted(name, c->there.deleted_prefix))
 		return 0;
 	c->nr_wanted++;
-	if (c->only && !map_get(c->only, name, NULL))
+	if (c->only && !map_get(c->only, name, &wanted))
 		return 0;
 	if (!map_get(&c->there.ids, entry_id(entry), &place))
-		return note_difference(c, &c->missing, name);
+		return note_difference(c, &c->missing, name, 0);
 	int r = entry_id_and_name(&key, entry);
 	bool same_name = r == 0 && map_get(&c->there.ids_and_names, buf_span(&key), NULL);
 	buf_fini(&key);
 	if (r)
 		return r;
 	if (!same_name)
-		return note_difference(c, &c->renamed, name);
-	r = compare_headers(c, entry, place);
+		return note_difference(c, &c->renamed, name, 0);
+	r = compare_headers(c, entry, place, &wanted);
 	if (r == IN_STEP || r == -ENOMEM)
 		return r;
 	/* One that cannot be read may be on its way in or out; it is looked at again. */
-	return note_difference(c, r == IS_BEHIND ? &c->behind : &c->unclear, name);
+	return note_difference(c, r == IS_BEHIND ? &c->behind : &c->unclear, name, wanted);
 }
 
 /* ---- the whole ---- */
@@ -235,8 +244,9 @@ static int names_that_differ(const struct comparison *c, struct map *names)
 	for (size_t i = 0; i < array_size(kinds); i++) {
 		struct map_cursor cursor = { 0 };
 		struct span name;
-		while (r >= 0 && map_next(kinds[i], &cursor, &name, NULL))
-			r = map_put(names, name, 0);
+		uint64_t wanted;
+		while (r >= 0 && map_next(kinds[i], &cursor, &name, &wanted))
+			r = map_put(names, name, wanted);
 	}
 	return r < 0 ? r : 0;
 }
