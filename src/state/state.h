@@ -135,9 +135,10 @@ int state_mailbox_count_unverified(struct state *state, int64_t target, int64_t 
 				   uint64_t *ret_count) must_check;
 
 /*
- * Coverage since the complete `run`: when the mailbox verified longest ago was verified, by that
- * run or a later one (0: there is none), and the sum of bytes. Mailboxes that only a later run has
- * listed do not count: they are younger than `run`.
+ * Coverage by the complete `run`: when the mailbox verified longest ago was verified (0: there is
+ * none), and the sum of bytes. A mailbox that a later run, which is not complete, has gone over
+ * counts as verified when `run` began; one that only a later run has listed is younger than `run`
+ * and does not count.
  */
 int state_coverage(struct state *state, int64_t target, int64_t run, int64_t *ret_oldest_ns,
 		   uint64_t *ret_bytes) must_check;

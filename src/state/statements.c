@@ -43,8 +43,11 @@ const char *const sql[SQL_COUNT_] = {
 	[SQL_MAILBOX_PRUNE] = "DELETE FROM mailbox WHERE target = ?1 AND listed_run <> ?2",
 	[SQL_MAILBOX_GET] = "SELECT listed_run, verified_run FROM mailbox WHERE target = ?1 AND"
 			    " key = ?2",
-	[SQL_COVERAGE] = "SELECT min(verified_ns), total(bytes) FROM mailbox WHERE target = ?1 AND"
-			 " verified_run >= ?2",
+	/* What a later run says of itself counts only once it is complete: until then a mailbox that
+	 * it has gone over is as old as the beginning of the complete run. */
+	[SQL_COVERAGE] = "SELECT min(iif(m.verified_run = ?2, m.verified_ns, r.started_ns)),"
+			 " total(m.bytes) FROM mailbox m JOIN run r ON r.id = ?2"
+			 " WHERE m.target = ?1 AND m.verified_run >= ?2",
 	[SQL_UNVERIFIED] = "SELECT count(*) FROM mailbox WHERE target = ?1 AND listed_run = ?2 AND"
 			   " verified_run <> ?2",
 	[SQL_FINDING_FIND] = "SELECT id, first_seen_ns FROM finding WHERE target = ?1 AND"

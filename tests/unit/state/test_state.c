@@ -289,6 +289,19 @@ static void covers_only_what_this_run_listed(void)
 	CU_ASSERT_EQUAL(state_mailbox_forget(state, target, span_of_str("k0")), 0);
 	CU_ASSERT_EQUAL(state_coverage(state, target, run[1], &oldest, &bytes), 0);
 	CU_ASSERT_EQUAL(oldest, 1001);
+	/* A later run that is not complete makes nothing younger than the beginning of this one. */
+	int64_t later;
+	CU_ASSERT_EQUAL(state_run_begin(state, target, 3, &later), 0);
+	for (unsigned i = 1; i < 4; i++) {
+		char key[8];
+		(void)snprintf(key, sizeof(key), "k%u", i);
+		CU_ASSERT_EQUAL(state_mailbox_verified(state, target, later, span_of_str(key), 9000,
+						       1, 10),
+				0);
+	}
+	CU_ASSERT_EQUAL(state_coverage(state, target, run[1], &oldest, &bytes), 0);
+	CU_ASSERT_EQUAL(oldest, 2);
+	CU_ASSERT_EQUAL(bytes, 30);
 	state_close(state);
 	room_close(&room);
 }
