@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ static int run_command(char **command)
 {
 	int status;
 
-	if (fflush(stdout)) {
+	if (fflush(stdout) || ferror(stdout)) {
 		(void)fprintf(stderr, "assay gate: the verdict cannot be written, so the command was "
 				      "not run: %s\n",
 			      strerror(errno));
@@ -33,6 +34,7 @@ static int run_command(char **command)
 	}
 	pid_t pid = fork();
 	if (pid == 0) {
+		(void)signal(SIGPIPE, SIG_DFL); /* we ignore it; the command did not ask for that */
 		(void)execvp(command[0], command);
 		(void)fprintf(stderr, "assay gate: cannot run %s: %s\n", command[0], strerror(errno));
 		_exit(127);

@@ -81,6 +81,10 @@ test_command() {
 	ask "command with options of its own" 0 -- echo --config --to -- x
 	expect_line "command with options of its own: they arrive" "$OUT" '^--config --to -- x$'
 	ask "help behind --" 0 -- echo --help
+	# Bit 13 of SigIgn is SIGPIPE, which assay ignores for itself.
+	ask "command, its signals" 0 -- sh -c 'grep SigIgn /proc/self/status'
+	check "command: does not inherit that SIGPIPE is ignored" "$(tail -n 1 "$OUT")" \
+		test $((0x$(tail -n 1 "$OUT" | awk '{ print $2 }') & 0x1000)) = 0
 }
 
 test_damage() {
