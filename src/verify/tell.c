@@ -88,14 +88,12 @@ static void words_of_message(struct words *w, const struct suspicion *what, enum
 			       : seen->error == -EINVAL ? "not a regular file"
 			       : seen->error		? strerror(-seen->error)
 							: "not read");
-	if (code == FINDING_MESSAGE_SIZE) {
-		(void)snprintf(w->recorded, sizeof(w->recorded), "%" PRIu32 " bytes",
+	int len = 0;
+	if (code == FINDING_MESSAGE_SIZE)
+		len = snprintf(w->detail, sizeof(w->detail), "%" PRIu32 " bytes recorded; ",
 			       what->witness.size);
-		(void)snprintf(w->observed, sizeof(w->observed), "%" PRIu64 " bytes",
-			       seen->identity.size);
-	}
-	if (seen->identity.ino)
-		(void)snprintf(w->detail, sizeof(w->detail),
+	if (seen->identity.ino && len >= 0)
+		(void)snprintf(w->detail + len, sizeof(w->detail) - (size_t)len,
 			       "inode %" PRIu64 ", link count %" PRIu32 ", %" PRIu64 " bytes, read %s",
 			       seen->identity.ino, seen->identity.nlink, seen->identity.size,
 			       seen->direct ? "from the disk" : "through the page cache");

@@ -168,6 +168,11 @@ test_messages() {
 	fresh_copy
 	printf 'x' >>"$MESSAGE"
 	message_case "message with a byte too many" message.size "$WHOLE"
+	call findings list --state "$STATE" --json
+	local both='[found[0] | .recorded, .observed | test("^[0-9a-f]{40}$")] | all'
+	expect_json "message with a byte too many: both digests are named" "$both"
+	expect_json "message with a byte too many: both sizes are named" \
+		'found[0].detail | test("bytes recorded; inode .* bytes, read")'
 	fresh_copy
 	truncate -s 5G "$MESSAGE"
 	message_case "message of 5 GiB of nothing" message.size
