@@ -41,12 +41,12 @@ void sha1_free(struct sha1 *sha1)
 
 int sha1_begin(struct sha1 *sha1)
 {
-	return EVP_DigestInit_ex2(sha1->running, sha1->algorithm, NULL) == 1 ? 0 : -EIO;
+	return EVP_DigestInit_ex2(sha1->running, sha1->algorithm, NULL) == 1 ? 0 : -ENOTSUP;
 }
 
 int sha1_update(struct sha1 *sha1, const void *data, size_t len)
 {
-	return EVP_DigestUpdate(sha1->running, data, len) == 1 ? 0 : -EIO;
+	return EVP_DigestUpdate(sha1->running, data, len) == 1 ? 0 : -ENOTSUP;
 }
 
 int sha1_end(struct sha1 *sha1, uint8_t ret_digest[SHA1_LEN])
@@ -54,7 +54,7 @@ int sha1_end(struct sha1 *sha1, uint8_t ret_digest[SHA1_LEN])
 	unsigned len = 0;
 
 	if (EVP_DigestFinal_ex(sha1->running, ret_digest, &len) != 1 || len != SHA1_LEN)
-		return -EIO;
+		return -ENOTSUP;
 	return 0;
 }
 

@@ -22,7 +22,7 @@ struct sha1;
 struct sha1 *sha1_new(void) must_check;
 void sha1_free(struct sha1 *sha1);
 
-/* -EIO when the library refuses; the digest must then not be used. */
+/* -ENOTSUP when the library refuses, which is no fault of a disk; the digest must not be used. */
 int sha1_begin(struct sha1 *sha1) must_check;
 int sha1_update(struct sha1 *sha1, const void *data, size_t len) must_check;
 int sha1_end(struct sha1 *sha1, uint8_t ret_digest[SHA1_LEN]) must_check;

@@ -74,6 +74,9 @@ static void observe_file(struct observer *observer, int dirfd, const char *name,
 		return;
 	if (file.identity.size <= UINT32_MAX)
 		seen->error = digest_file(observer, &file, seen);
+	/* These say of an open that there is no such file; of a read they can only say that it failed. */
+	if (seen->error == -ENOENT || seen->error == -EINVAL || seen->error == -ELOOP)
+		seen->error = -EIO;
 	seen->direct = file.direct;
 	/* It must not have changed under the read; if it did, the second look decides. */
 	struct file_identity after;
