@@ -95,7 +95,9 @@ house_flags = $(dialect) $(warnings) $(if $(filter error,$(W)),-Werror) \
 all_cflags = $(house_flags) $(CPPFLAGS) $(CFLAGS)
 all_ldflags = -Wl,--as-needed $(variant_link_$(VARIANT)) $(LDFLAGS)
 
-LIBS := -lcrypto -lz -lxxhash -lsqlite3 -ljansson -linih -lpthread
+LIBS := -luring -lext2fs -lcom_err -lmount -lcrypto -lIPSec_MB -lz -lxxhash -lsqlite3 -ljansson \
+	-linih -lpthread
+CLI_LIBS := -lsmartcols
 TEST_LIBS := -lcunit -lm
 
 # ---- Files --------------------------------------------------------------------------------------
@@ -156,7 +158,7 @@ $(BUILDDIR)/flags: FORCE
 	$(call text_file,'$(CC) $(VERSION)' '$(subst ','\'',$(all_cflags))')
 $(BUILDDIR)/link-flags: FORCE
 	$(call text_file,'$(CC)' '$(subst ','\'',$(all_cflags) $(all_ldflags))' \
-		'$(LIBS) $(TEST_LIBS)')
+		'$(LIBS) $(CLI_LIBS) $(TEST_LIBS)')
 $(BUILDDIR)/sources: FORCE
 	$(call text_file,$(lib_srcs) - $(cli_srcs) - $(support_srcs) - $(suite_srcs))
 
@@ -200,7 +202,7 @@ assay: $(assay) ## build the program alone
 
 ifneq ($(assay),)
 $(assay): $(call objects_of,$(cli_srcs)) $(static_lib) $(BUILDDIR)/sources $(BUILDDIR)/link-flags
-	$(link_program)
+	$(call link_program,$(CLI_LIBS))
 endif
 
 build/man/%: docs/man/%.scd

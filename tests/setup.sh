@@ -6,6 +6,7 @@
 #   build   what `make` needs beside gcc and make
 #   demo    what `make demo` needs beside that
 #   test    what `make check` needs beside that
+#   bench   the peers of `make bench`; a bench whose peer is missing is skipped
 #
 # Does nothing, quickly, when all are there. As root it installs what is missing; otherwise it
 # prints the one line that does, and exits 1. On a system without dpkg it trusts the packager.
@@ -13,11 +14,14 @@
 set -u -o pipefail
 
 declare -A sets=(
-	[build]="gcc make libc6-dev pkg-config libssl-dev zlib1g-dev libxxhash-dev libsqlite3-dev
-		libjansson-dev libinih-dev"
+	[build]="gcc make libc6-dev pkg-config liburing-dev libext2fs-dev comerr-dev libmount-dev
+		libssl-dev libipsec-mb-dev zlib1g-dev libxxhash-dev libsqlite3-dev libjansson-dev
+		libinih-dev libsmartcols-dev"
 	[demo]="xz-utils"
 	[test]="g++ libcunit1-dev clang-14 libclang-rt-14-dev strace jq xz-utils scdoc cyrus-imapd
-		cyrus-replication perl python3-jsonschema shellcheck sqlite3 man-db groff-base"
+		cyrus-replication perl python3-jsonschema shellcheck sqlite3 man-db groff-base e2fsprogs
+		nbdkit libnbd-bin fuse3"
+	[bench]="fio b3sum rclone hashdeep e2fsprogs"
 )
 
 policy=/usr/sbin/policy-rc.d
@@ -57,7 +61,7 @@ main() {
 		wanted+=(${sets[$set]})
 	done
 	if [ ${#wanted[@]} -eq 0 ]; then
-		echo "usage: setup.sh build|demo|test..." >&2
+		echo "usage: setup.sh build|demo|test|bench..." >&2
 		return 3
 	fi
 	if ! command -v dpkg-query >/dev/null; then

@@ -157,7 +157,7 @@ END
 
 # shellcheck disable=SC2046 # a list of files without blanks
 if ! gcc -std=gnu17 -D_GNU_SOURCE -O1 -Isrc -Iinclude -Itests -o "$base/build" "$base/build.c" \
-	$(ls tests/support/*.c src/base/*.c src/digest/*.c) -lcrypto -lz -lxxhash -lm ||
+	$(ls tests/support/*.c src/base/*.c src/digest/*.c) -lcrypto -lIPSec_MB -lz -lxxhash -lm ||
 	! gcc -shared -fPIC -U_FORTIFY_SOURCE -o "$base/syslogshim.so" tests/lab/syslogshim.c; then
 	echo "not ok build: does not compile"
 	exit 1
