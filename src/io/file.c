@@ -10,6 +10,7 @@
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -26,12 +27,23 @@ static int64_t from_statx(struct statx_timestamp t)
 	return t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
+/* More than what is wanted would be read with it, and its errors be taken for those of the file. */
+static uint32_t dio_align(const struct statx *st)
+{
+	uint32_t align = max_of(st->stx_dio_offset_align, st->stx_dio_mem_align);
+
+	if (!(st->stx_mask & STATX_DIOALIGN) || st->stx_dio_offset_align == 0 || align > FILE_ALIGN ||
+	    FILE_ALIGN % align)
+		return FILE_ALIGN;
+	return align;
+}
+
 int file_identify(int dirfd, const char *path, struct file_identity *ret_identity)
 {
 	struct statx st;
 
 	if (statx(dirfd, path, AT_SYMLINK_NOFOLLOW | (*path ? 0 : AT_EMPTY_PATH),
-		  STATX_BASIC_STATS | STATX_BTIME, &st))
+		  STATX_BASIC_STATS | STATX_BTIME | STATX_DIOALIGN, &st))
 		return -errno;
 	*ret_identity = (struct file_identity){
 		.dev = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
@@ -42,11 +54,10 @@ int file_identify(int dirfd, const char *path, struct file_identity *ret_identit
 		.btime_ns = st.stx_mask & STATX_BTIME ? from_statx(st.stx_btime) : 0,
 		.nlink = st.stx_nlink,
 		.mode = st.stx_mode,
+		.dio_align = dio_align(&st),
 	};
 	return 0;
 }
-
-#define QUIET (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
 /* A socket, which cannot be opened, answers ENXIO: no disk is to blame for that. */
 static int open_error(int error)
@@ -56,28 +67,32 @@ static int open_error(int error)
 
 int file_open_quietly(int dirfd, const char *path, int flags)
 {
-	int fd = openat(dirfd, path, QUIET | O_NOATIME | flags);
+	int fd = openat(dirfd, path, FILE_QUIET | O_NOATIME | flags);
 
 	if (fd < 0 && errno == EPERM)
-		fd = openat(dirfd, path, QUIET | flags);
+		fd = openat(dirfd, path, FILE_QUIET | flags);
 	return fd < 0 ? open_error(errno) : fd;
+}
+
+bool file_relax_open(int error, int *flags)
+{
+	int refused = error == -EPERM ? O_NOATIME : error == -EINVAL ? O_DIRECT : 0;
+
+	if (!(*flags & refused))
+		return false;
+	*flags &= ~refused;
+	return true;
 }
 
 int file_open(struct file *file, int dirfd, const char *name)
 {
-	int extra = O_DIRECT | O_NOATIME;
+	int extra = FILE_OPEN_EXTRA;
 	int fd;
 
 	*file = FILE_NULL;
 	for (;;) {
-		fd = openat(dirfd, name, QUIET | extra);
-		if (fd >= 0)
-			break;
-		if (errno == EPERM && (extra & O_NOATIME))
-			extra &= ~O_NOATIME;
-		else if (errno == EINVAL && (extra & O_DIRECT))
-			extra &= ~O_DIRECT;
-		else if (errno != EINTR)
+		fd = openat(dirfd, name, FILE_QUIET | extra);
+		if (fd >= 0 || (errno != EINTR && !file_relax_open(-errno, &extra)))
 			break;
 	}
 	if (fd < 0) {
@@ -99,8 +114,7 @@ int file_open(struct file *file, int dirfd, const char *name)
 	return 0;
 }
 
-/* Gives up O_DIRECT on an open file. */
-static int file_drop_direct(struct file *file)
+int file_drop_direct(struct file *file)
 {
 	int flags = fcntl(file->fd, F_GETFL);
 
@@ -137,6 +151,20 @@ int file_read(struct file *file, uint64_t off, void *buf, uint64_t len, uint64_t
 	}
 	*ret_n = done;
 	return 0;
+}
+
+bool file_is_cached(int fd)
+{
+	char byte;
+	struct iovec one = { &byte, 1 };
+
+	/* Where the question is not understood the answer is yes: then nothing is let go. */
+	return preadv2(fd, &one, 1, 0, RWF_NOWAIT) >= 0 || errno != EAGAIN;
+}
+
+void file_forget(int fd)
+{
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 void file_close(struct file *file)

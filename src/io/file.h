@@ -9,6 +9,7 @@
 #ifndef IO_FILE_H
 #define IO_FILE_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,6 +17,9 @@
 #include "base/compiler.h"
 
 #define FILE_ALIGN 4096 /* bytes: offsets, lengths and addresses of reads are multiples of it */
+
+/* Flags of every open: no link at the end is followed, nothing blocks, no descriptor is inherited. */
+#define FILE_QUIET (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
 /*
  * open() without following a last symbolic link, without blocking and close-on-exec, that leaves
@@ -34,6 +38,8 @@ struct file_identity {
 	int64_t btime_ns; /* birth; 0 where the filesystem keeps none */
 	uint32_t nlink;
 	uint32_t mode;
+	/* What O_DIRECT reads of it are aligned to, in bytes; FILE_ALIGN where that is not known. */
+	uint32_t dio_align;
 };
 
 /* Same inode, same size, unchanged since: the bytes are those of the same file. */
@@ -59,10 +65,29 @@ struct file {
 int file_open(struct file *file, int dirfd, const char *name) must_check;
 
 /*
+ * For who opens a message by another road (a ring), with the same attempts as file_open: FILE_QUIET
+ * with `flags`, at first FILE_OPEN_EXTRA. After a refusal with `error`, takes out of `flags` what was
+ * refused: true, try again; false, the error stands.
+ */
+#define FILE_OPEN_EXTRA (O_DIRECT | O_NOATIME)
+bool file_relax_open(int error, int *flags) must_check;
+
+/* Gives up O_DIRECT on an open file. The errno of fcntl. */
+int file_drop_direct(struct file *file) must_check;
+
+/*
  * Reads up to `len` bytes at `off`, fewer only at the end. `off`, `len` and `buf` are multiples of
- * FILE_ALIGN. Negative errno of the read: -EIO and its kin are the device's word.
+ * identity.dio_align, of which FILE_ALIGN is one. Negative errno of the read: -EIO and its kin are the device's word.
  */
 int file_read(struct file *file, uint64_t off, void *buf, uint64_t len, uint64_t *ret_n) must_check;
+
+/*
+ * Whether the beginning of an open file is in the page cache already, and letting go of what a
+ * reader brought there: what nobody else had wanted shall not push out what somebody does. Pages that
+ * others have mapped or written to stay.
+ */
+bool file_is_cached(int fd);
+void file_forget(int fd);
 
 /* May be called twice, and on FILE_NULL. */
 void file_close(struct file *file);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The front functions own the invariants (resumed reads, no wrap-around); the two back ends are a
- * few lines each. A file source goes through the page cache: message bytes, which must not, are
- * read by io/file.
+ * The front functions own the invariants (resumed reads, no wrap-around); the two back ends here
+ * are a few lines each. A file source goes through the page cache: message bytes, which must not,
+ * are read by io/file.
  */
 #include "io/source.h"
 
@@ -129,6 +129,12 @@ int source_read_exact(struct source *src, uint64_t off, void *buf, uint64_t len)
 	if (r)
 		return r;
 	return n == len ? 0 : -ENODATA;
+}
+
+void source_forget(struct source *src)
+{
+	if (src->ops && src->ops->forget)
+		src->ops->forget(src);
 }
 
 int source_size(struct source *src, uint64_t *ret_size)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A byte source: where bytes come from, one of the three seams of the program. A parser reads the
- * same from a file, a buffer or, later, a device or an overlay. Sources are read-only by
- * construction: there is no write operation.
+ * same from a file, a buffer or a device. Sources are read-only by construction: there is no write
+ * operation.
  *
  * A source may be read from several threads at once unless its maker says otherwise.
  */
@@ -21,16 +21,19 @@ struct source_ops {
 	int (*read)(struct source *src, uint64_t off, void *buf, uint64_t len, uint64_t *ret_n);
 	/* The size now, in bytes. Negative errno. */
 	int (*size)(struct source *src, uint64_t *ret_size);
+	/* NULL where nothing is remembered. */
+	void (*forget)(struct source *src);
 	void (*close)(struct source *src);
 };
 
 struct source {
 	const struct source_ops *ops; /* NULL: closed */
-	int fd;			      /* file sources: owned */
+	int fd;			      /* files and devices: owned */
 	struct span bytes;	      /* memory sources: borrowed */
+	void *ctx;		      /* the other kinds */
 };
 
-#define SOURCE_NULL ((struct source){ NULL, -1, { NULL, 0 } })
+#define SOURCE_NULL ((struct source){ .fd = -1 })
 
 /*
  * Opens `path` relative to `dirfd` (or AT_FDCWD), O_RDONLY, without following a last component that
@@ -38,6 +41,16 @@ struct source {
  * is not a regular file, else the errno of open. Release with source_close.
  */
 int source_open_file(struct source *src, int dirfd, const char *path) must_check;
+
+/*
+ * Opens a block device or an image of one for reading, O_DIRECT and O_NOATIME where they are
+ * allowed. The path is the operator's: links are followed. Reads go through a buffer of 1 MiB that
+ * reads ahead, so such a source belongs to one thread, and what was read ahead is as old as that
+ * read; see source_forget. An error reading ahead is no error. -EINVAL for anything that is neither
+ * device nor regular file, without opening it; -ENOMEM; else the errno of stat, open or ioctl.
+ * Release with source_close.
+ */
+int source_open_device(struct source *src, const char *path) must_check;
 
 /* A source over borrowed bytes, which must outlive it. */
 void source_init_memory(struct source *src, struct span bytes);
@@ -54,6 +67,9 @@ int source_read_exact(struct source *src, uint64_t off, void *buf, uint64_t len)
 /* Reads up to `len` bytes at `off`, fewer only at the end. */
 int source_read(struct source *src, uint64_t off, void *buf, uint64_t len,
 		uint64_t *ret_n) must_check;
+
+/* The next read is made anew: what was read ahead does not count. */
+void source_forget(struct source *src);
 
 int source_size(struct source *src, uint64_t *ret_size) must_check;
 

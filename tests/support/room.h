@@ -48,6 +48,12 @@ int room_put_socket(int dirfd, const char *leaf) must_check;
  */
 int room_hold_lock(int dirfd, const char *path, short type, pid_t *ret_child) must_check;
 
+/*
+ * For a child: from now on io_uring_setup fails with `error` (positive) in this process, for good,
+ * as a seccomp filter or kernel.io_uring_disabled has it. The errno of prctl.
+ */
+int room_refuse_io_uring(int error) must_check;
+
 /* Kills the child that holds a lock, and waits until it has gone. */
 int room_let_go(pid_t child) must_check;
 

@@ -579,7 +579,11 @@ static void moving_close(struct source *src)
 	(void)src;
 }
 
-static const struct source_ops moving_ops = { moving_read, moving_size, moving_close };
+static const struct source_ops moving_ops = {
+	.read = moving_read,
+	.size = moving_size,
+	.close = moving_close,
+};
 
 /* The results of walks that are disturbed after 1, 2, ... reads are counted by kind. */
 struct tally {

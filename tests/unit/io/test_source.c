@@ -284,6 +284,108 @@ static void refuses_offsets_that_wrap_around(void)
 	room_close(&room);
 }
 
+static void path_in(const struct room *room, const char *leaf, char path[512])
+{
+	(void)snprintf(path, 512, "%s/%s", room->path, leaf);
+}
+
+static void reads_an_image_as_a_device(void)
+{
+	struct source src = SOURCE_NULL;
+	struct room room;
+	char path[512];
+
+	room_open(&room);
+	CU_ASSERT_EQUAL(symlinkat("data", room.dirfd, "link"), 0);
+	path_in(&room, "link", path);
+	CU_ASSERT_EQUAL_FATAL(source_open_device(&src, path), 0);
+	CU_ASSERT_EQUAL(fcntl(src.fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	CU_ASSERT_TRUE(fcntl(src.fd, F_GETFD) & FD_CLOEXEC);
+	check_reads(&src);
+	source_close(&src);
+	source_close(&src);
+	room_close(&room);
+}
+
+/* Sizes around those of the buffer, at offsets in and out of step with it. */
+static void reads_any_part_of_a_large_image(void)
+{
+	enum { LARGE = 3 * 1024 * 1024 + 777 };
+	static uint8_t data[LARGE], buf[LARGE];
+	struct source src = SOURCE_NULL;
+	struct room room;
+	char path[512];
+	uint64_t at = 0, n;
+
+	room_open(&room);
+	path_in(&room, "data", path);
+	int fd = openat(room.dirfd, "data", O_WRONLY | O_CLOEXEC);
+	for (size_t i = 0; i < LARGE; i++)
+		data[i] = (uint8_t)(i * 7 + (i >> 8) + (i >> 16));
+	CU_ASSERT_EQUAL(write(fd, data, LARGE), LARGE);
+	(void)close(fd);
+	CU_ASSERT_EQUAL_FATAL(source_open_device(&src, path), 0);
+	CU_ASSERT_EQUAL(source_read_exact(&src, 0, buf, LARGE), 0);
+	CU_ASSERT_EQUAL(memcmp(buf, data, LARGE), 0);
+	for (uint64_t i = 0; i < 3000; i++) {
+		uint64_t len = i % 3 ? 1 + i * 37 % 5000 : i * 1031 % 1500000;
+		at = i % 5 ? at : i * 7919 * 131 % LARGE;
+		CU_ASSERT_EQUAL_FATAL(source_read(&src, at, buf, len, &n), 0);
+		CU_ASSERT_EQUAL_FATAL(n, at < LARGE ? min_of(len, LARGE - at) : 0);
+		CU_ASSERT_EQUAL_FATAL(memcmp(buf, data + min_of(at, LARGE), n), 0);
+		at += n;
+	}
+	CU_ASSERT_EQUAL(source_read_exact(&src, LARGE - 1, buf, 2), -ENODATA);
+	CU_ASSERT_EQUAL(source_read(&src, UINT64_MAX, buf, 1, &n), -ERANGE);
+	source_close(&src);
+	room_close(&room);
+}
+
+static void reads_anew_what_it_was_told_to_forget(void)
+{
+	struct source src = SOURCE_NULL;
+	struct room room;
+	char path[512];
+	uint8_t byte;
+
+	room_open(&room);
+	path_in(&room, "data", path);
+	CU_ASSERT_EQUAL_FATAL(source_open_device(&src, path), 0);
+	CU_ASSERT_EQUAL(source_read_exact(&src, 5, &byte, 1), 0);
+	CU_ASSERT_EQUAL(byte, byte_at(5));
+	int fd = openat(room.dirfd, "data", O_WRONLY | O_CLOEXEC);
+	CU_ASSERT_EQUAL(pwrite(fd, "!", 1, 6), 1);
+	(void)close(fd);
+	source_forget(&src);
+	CU_ASSERT_EQUAL(source_read_exact(&src, 6, &byte, 1), 0);
+	CU_ASSERT_EQUAL(byte, '!');
+	source_close(&src);
+	source_forget(&src);
+	room_close(&room);
+}
+
+static void opens_as_a_device_no_fifo_folder_or_terminal(void)
+{
+	static const char *const names[] = { "fifo", "folder", "socket" };
+	struct source src = SOURCE_NULL;
+	struct room room;
+	char path[512];
+
+	room_open(&room);
+	make_fifo(&room);
+	make_folder(&room);
+	make_socket(&room);
+	for (size_t i = 0; i < array_size(names); i++) {
+		path_in(&room, names[i], path);
+		CU_ASSERT_EQUAL(source_open_device(&src, path), -EINVAL);
+	}
+	CU_ASSERT_EQUAL(source_open_device(&src, "/dev/null"), -EINVAL);
+	path_in(&room, "nothing", path);
+	CU_ASSERT_EQUAL(source_open_device(&src, path), -ENOENT);
+	CU_ASSERT_PTR_NULL(src.ops);
+	room_close(&room);
+}
+
 /* A source whose reads are short, interrupted or failing, as a test of the front functions. */
 static int reluctant_calls;
 
@@ -333,6 +435,10 @@ static const struct test_case cases[] = {
 	CASE(opens_for_reading_only),
 	CASE(leaves_no_descriptor_behind),
 	CASE(refuses_offsets_that_wrap_around),
+	CASE(reads_an_image_as_a_device),
+	CASE(reads_any_part_of_a_large_image),
+	CASE(reads_anew_what_it_was_told_to_forget),
+	CASE(opens_as_a_device_no_fifo_folder_or_terminal),
 	CASE(resumes_short_and_interrupted_reads),
 };
 
