@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-1 by OpenSSL's EVP, CRC-32 by zlib. The algorithm is fetched once for each running digest,
- * because a fetch takes a lock.
+ * SHA-1 by OpenSSL's EVP, CRC-32 by zlib, XXH3 by libxxhash. The algorithm is fetched once for
+ * each running digest, because a fetch takes a lock.
  */
 #include "digest/digest.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <xxhash.h>
 #include <zlib.h>
 
 struct sha1 {
@@ -61,4 +62,10 @@ int sha1_end(struct sha1 *sha1, uint8_t ret_digest[SHA1_LEN])
 uint32_t crc32_of(struct span bytes)
 {
 	return (uint32_t)crc32_z(0, bytes.data, bytes.len);
+}
+
+/* The library is promised a pointer even for no bytes. */
+uint64_t xxh3_of(struct span bytes)
+{
+	return XXH3_64bits(bytes.len ? bytes.data : (const uint8_t *)"", bytes.len);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Digests, one of the three seams of the program: what stands behind each is chosen in digest.c
+ * Digests, one of the three seams of the program: what stands behind each is chosen in this folder
  * and nowhere else. Thread-safe as long as a running digest stays with one thread.
  */
 #ifndef DIGEST_DIGEST_H
@@ -29,5 +29,8 @@ int sha1_end(struct sha1 *sha1, uint8_t ret_digest[SHA1_LEN]) must_check;
 
 /* CRC-32 as in zlib and IEEE 802.3 ("123456789" gives cbf43926): every CRC that Cyrus stores. */
 uint32_t crc32_of(struct span bytes);
+
+/* XXH3, 64 bits, unseeded, the same on every machine. Finds accidents, withstands no attacker. */
+uint64_t xxh3_of(struct span bytes);
 
 #endif

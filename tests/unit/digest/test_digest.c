@@ -133,6 +133,26 @@ static void computes_the_crc_that_cyrus_stores(void)
 	CU_ASSERT_EQUAL(crc32_of(span_of("\0\0\0\0", 4)), 0x2144df1c);
 }
 
+/* The values of xxhsum -H3, version 0.8.1; the lengths take different ways through it. */
+static void computes_xxh3_as_its_authors_do(void)
+{
+	static uint8_t bytes[300];
+	static const struct {
+		uint64_t len, xxh3;
+	} cases[] = {
+		{ 0, 0x2d06800538d394c2 },   { 3, 0x5f4299fc161c9cbb },
+		{ 8, 0x3a1c2d7c85af88f8 },   { 16, 0x8355e3a6f61770db },
+		{ 100, 0x004e4f921a64bd1c }, { 200, 0xf42a8864feaf0703 },
+		{ 300, 0xd44052f5a3485425 },
+	};
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)i;
+	for (size_t i = 0; i < array_size(cases); i++)
+		CU_ASSERT_EQUAL(xxh3_of(span_of(bytes, cases[i].len)), cases[i].xxh3);
+	CU_ASSERT_EQUAL(xxh3_of(SPAN_NULL), cases[0].xxh3);
+}
+
 static const struct test_case cases[] = {
 	{ "computes_sha1_of_the_published_messages", computes_sha1_of_the_published_messages },
 	{ "computes_the_same_sha1_from_pieces_of_any_size",
@@ -143,6 +163,7 @@ static const struct test_case cases[] = {
 	{ "keeps_running_digests_apart", keeps_running_digests_apart },
 	{ "releases_nothing_without_complaint", releases_nothing_without_complaint },
 	{ "computes_the_crc_that_cyrus_stores", computes_the_crc_that_cyrus_stores },
+	CASE(computes_xxh3_as_its_authors_do),
 };
 
 const struct test_suite suite_digest_digest = { "digest/digest", cases, array_size(cases) };
