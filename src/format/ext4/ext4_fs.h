@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of this folder share, and nobody else sees.
+ */
+#ifndef FORMAT_EXT4_EXT4_FS_H
+#define FORMAT_EXT4_EXT4_FS_H
+
+#include <endian.h>
+#include <ext2fs/ext2fs.h>
+
+#include "base/buf.h"
+#include "format/ext4/ext4.h"
+
+#define INODE_BASE_LEN 128 /* bytes of an inode that every version has */
+#define INODE_BLOCK_LEN 60 /* bytes of i_block: a map, the root of a tree, or content */
+
+struct ext4 {
+	struct source *src; /* borrowed */
+	ext2_filsys lib;    /* owned */
+	uint64_t nr_blocks;
+	uint64_t first_block; /* of group 0 */
+	struct ext4_info info;
+	bool metadata_csum;
+};
+
+/* An inode under work; ext4_work_fini frees, and may be called twice. */
+struct ext4_work {
+	struct ext4_inode inode;
+	uint32_t flags;	    /* EXT4_*_FL */
+	uint32_t csum_seed; /* of the blocks that belong to this inode */
+	uint8_t *raw;	    /* info.inode_size bytes; see ext4_inode_load */
+	uint8_t *owned_raw; /* the same, where it is ours */
+	struct buf stored;  /* content that stands in the inode itself */
+	struct ext4_extent *extents;
+	size_t nr_extents, cap_extents;
+	uint8_t *nodes;	   /* a block for each level of a map */
+	uint32_t nr_nodes; /* blocks of the map that were read */
+};
+
+#define EXT4_WORK_NULL ((struct ext4_work){ .stored = { NULL, 0, 0, false } })
+
+void ext4_work_fini(struct ext4_work *work);
+
+static inline uint16_t le16_at(const uint8_t *bytes)
+{
+	return (uint16_t)(bytes[0] | bytes[1] << 8);
+}
+
+static inline uint32_t le32_at(const uint8_t *bytes)
+{
+	return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+	       (uint32_t)bytes[3] << 24;
+}
+
+/* ext4_io.c: libext2fs over a source. The manager is constant and shared. */
+#define EXT4_IO_NAME_SIZE 32 /* bytes */
+void ext4_io_name(struct source *src, char ret_name[EXT4_IO_NAME_SIZE]);
+io_manager ext4_io_manager(void);
+
+/* ext4.c */
+int ext4_error(errcode_t error); /* a negative errno, or 0 */
+
+/* -EBADMSG outside the filesystem, or the errno of the read. */
+int ext4_read_block(struct ext4 *fs, uint64_t block, uint8_t *buf) must_check;
+
+/* Where the inode table of a group lies. -EBADMSG: its descriptor is wrong. */
+int ext4_group_table(struct ext4 *fs, uint32_t group, uint64_t *ret_off) must_check;
+
+/* ext4_inode.c: as ext4_inode_fn says. */
+/* Parses work->raw, which is borrowed, and reads the map. */
+int ext4_inode_parse(struct ext4 *fs, uint32_t ino, struct ext4_work *work) must_check;
+/* Reads the inode too, and what of its content stands in it. */
+int ext4_inode_load(struct ext4 *fs, uint32_t ino, struct ext4_work *work) must_check;
+
+/* ext4_map.c: fills work->extents from i_block. */
+int ext4_map_read(struct ext4 *fs, struct ext4_work *work) must_check;
+
+/* ext4_file.c */
+/* Puts content of the inode's own into work->stored. -EBADMSG: it does not reach to the size. */
+int ext4_inline_read(struct ext4 *fs, struct ext4_work *work) must_check;
+/* Content of a loaded inode of any kind; as source_ops.read. */
+int ext4_content_read(struct ext4 *fs, struct ext4_work *work, uint64_t off, void *buf,
+		      uint64_t len, uint64_t *ret_n) must_check;
+
+#endif

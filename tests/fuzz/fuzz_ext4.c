@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Fuzzes ext4: an image as it is, and once more with the checksums of superblock, group
+ * descriptors and inodes made right, so that what they guard is reached. Every inode is scanned,
+ * directories are listed, files read, allocated blocks walked. Whatever the image says, extents lie
+ * inside it and ascend, and reads end.
+ */
+#include <errno.h>
+#include <ext2fs/ext2fs.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "format/ext4/ext4.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define IMAGE_MAX (256 * 1024) /* bytes */
+#define INODES_MAX 256	       /* that are looked at */
+#define READ_LEN 65536	       /* bytes at the start and at the end of a file */
+
+static void require(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+struct walk {
+	struct ext4 *fs;
+	struct ext4_info info;
+	uint32_t last;
+	uint64_t end;
+};
+
+static int on_entry(struct span name, uint32_t ino, unsigned type, void *ctx)
+{
+	const struct walk *walk = ctx;
+
+	(void)type;
+	require(name.len > 0 && name.len <= 255 && ino > 0 && ino <= walk->info.nr_inodes);
+	require(span_find(name, '/') == name.len && span_find(name, 0) == name.len);
+	return 0;
+}
+
+static void read_file(struct ext4 *fs, uint32_t ino, uint64_t size)
+{
+	static uint8_t buf[READ_LEN];
+	struct source file;
+	uint64_t n;
+
+	if (ext4_open_file(fs, ino, &file))
+		return;
+	require(source_size(&file, &n) == 0 && n == size);
+	if (source_read(&file, 0, buf, sizeof(buf), &n) == 0)
+		require(n == min_of(size, (uint64_t)READ_LEN));
+	if (size > READ_LEN && source_read(&file, size - READ_LEN, buf, sizeof(buf), &n) == 0)
+		require(n == READ_LEN);
+	require(source_read(&file, size, buf, 1, &n) == 0 && n == 0);
+	source_close(&file);
+}
+
+static int on_inode(const struct ext4_inode *inode, int error, void *ctx)
+{
+	struct walk *walk = ctx;
+	uint64_t end = 0;
+
+	require(inode->ino > walk->last);
+	walk->last = inode->ino;
+	require(error == 0 || error == -ENOENT || error == -EBADMSG);
+	if (error)
+		return 0;
+	require(inode->mode && inode->nlink && inode->size <= INT64_MAX);
+	for (size_t i = 0; i < inode->nr_extents; i++) {
+		const struct ext4_extent *e = &inode->extents[i];
+		require(e->len > 0 && e->logical >= end && e->logical < inode->size);
+		require(e->physical < walk->info.size && e->len <= walk->info.size - e->physical);
+		end = e->logical + e->len;
+	}
+	if (S_ISDIR(inode->mode))
+		(void)!ext4_list_dir(walk->fs, inode->ino, on_entry, walk);
+	if (S_ISREG(inode->mode))
+		read_file(walk->fs, inode->ino, inode->size);
+	return 0;
+}
+
+static int on_range(uint64_t off, uint64_t len, void *ctx)
+{
+	struct walk *walk = ctx;
+
+	require(len > 0 && off >= walk->end && len <= walk->info.size - off);
+	walk->end = off + len;
+	return 0;
+}
+
+static void walk_image(struct source *src)
+{
+	struct walk walk = { .fs = NULL };
+	uint32_t wanted[INODES_MAX], ino;
+
+	int r = ext4_open(src, &walk.fs);
+	require(r == 0 || r == -EBADMSG || r == -EPROTONOSUPPORT || r == -EFBIG || r == -ENOMEM);
+	require((r == 0) == (walk.fs != NULL));
+	if (r)
+		return;
+	ext4_get_info(walk.fs, &walk.info);
+	for (uint32_t i = 0; i < INODES_MAX; i++)
+		wanted[i] = i + 1;
+	require(ext4_scan_inodes(walk.fs, wanted, INODES_MAX, on_inode, &walk) == 0);
+	(void)!ext4_each_allocated(walk.fs, on_range, &walk);
+	(void)!ext4_lookup(walk.fs, EXT4_ROOT_INO, "s/l", &ino);
+	(void)!ext4_lookup(walk.fs, EXT4_ROOT_INO, "l/../n/f", &ino);
+	ext4_close(walk.fs);
+}
+
+/* ---- checksums ---- */
+
+static uint32_t crc(uint32_t seed, const void *bytes, size_t len)
+{
+	return ext2fs_crc32c_le(seed, bytes, len);
+}
+
+static void fix_descriptors(uint8_t *image, size_t size, const struct ext2_super_block *super,
+			    uint32_t seed)
+{
+	size_t len = super->s_feature_incompat & EXT4_FEATURE_INCOMPAT_64BIT ? 64 : 32;
+	static const uint16_t zero;
+
+	for (uint32_t group = 0; group < 4 && 2048 + (group + 1) * len <= size; group++) {
+		uint8_t *desc = image + 2048 + group * len;
+		uint32_t sum = crc(seed, &group, sizeof(group));
+		sum = crc(sum, desc, 30);
+		sum = crc(sum, &zero, 2);
+		sum = crc(sum, desc + 32, len - 32);
+		desc[30] = (uint8_t)sum;
+		desc[31] = (uint8_t)(sum >> 8);
+	}
+}
+
+static void fix_inodes(uint8_t *image, size_t size, const struct ext2_super_block *super,
+		       uint32_t seed)
+{
+	uint32_t table;
+	uint64_t len = super->s_inode_size;
+
+	memcpy(&table, image + 2048 + 8, sizeof(table));
+	for (uint32_t ino = 1; ino <= INODES_MAX; ino++) {
+		uint64_t off = (uint64_t)table * 1024 + (ino - 1) * len;
+		if (len < 128 || len > 1024 || len % 4 || off + len > size || off < 4096)
+			return;
+		struct ext2_inode_large *inode = (struct ext2_inode_large *)(image + off);
+		if (inode->i_mode == 0)
+			continue;
+		bool has_high = len >= 160 && inode->i_extra_isize >= 4;
+		inode->i_checksum_lo = 0;
+		if (has_high)
+			inode->i_checksum_hi = 0;
+		uint32_t sum = crc(seed, &ino, sizeof(ino));
+		sum = crc(sum, &inode->i_generation, sizeof(inode->i_generation));
+		sum = crc(sum, inode, len);
+		inode->i_checksum_lo = (uint16_t)sum;
+		if (has_high)
+			inode->i_checksum_hi = (uint16_t)(sum >> 16);
+	}
+}
+
+static void fix_checksums(uint8_t *image, size_t size)
+{
+	struct ext2_super_block super;
+
+	memcpy(&super, image + 1024, sizeof(super));
+	super.s_magic = EXT2_SUPER_MAGIC;
+	super.s_checksum = crc(UINT32_MAX, &super, offsetof(struct ext2_super_block, s_checksum));
+	memcpy(image + 1024, &super, sizeof(super));
+	uint32_t seed = super.s_feature_incompat & EXT4_FEATURE_INCOMPAT_CSUM_SEED
+				? super.s_checksum_seed
+				: crc(UINT32_MAX, super.s_uuid, sizeof(super.s_uuid));
+	fix_descriptors(image, size, &super, seed);
+	fix_inodes(image, size, &super, seed);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct source src;
+
+	if (size > IMAGE_MAX)
+		return 0;
+	source_init_memory(&src, span_of(data, size));
+	walk_image(&src);
+	if (size < 4096)
+		return 0;
+	uint8_t *copy = malloc(size);
+	require(copy != NULL);
+	memcpy(copy, data, size);
+	fix_checksums(copy, size);
+	source_init_memory(&src, span_of(copy, size));
+	walk_image(&src);
+	free(copy);
+	return 0;
+}
