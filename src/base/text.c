@@ -159,6 +159,33 @@ int text_parse_duration(const char *text, int64_t *ret_ns)
 	return -EINVAL;
 }
 
+int text_parse_bytes(const char *text, uint64_t *ret_bytes)
+{
+	static const char letters[] = "KMGT";
+	unsigned shift = 0;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 10);
+	if (errno)
+		return -ERANGE;
+	while (*end == ' ')
+		end++;
+	const char *unit = *end ? strchr(letters, *end) : NULL;
+	if (unit) {
+		shift = 10 * (unsigned)(unit - letters + 1);
+		end++;
+	}
+	if (*end && strcmp(end, unit ? "iB" : "B") != 0)
+		return -EINVAL;
+	if (value > UINT64_MAX >> shift)
+		return -ERANGE;
+	*ret_bytes = value << shift;
+	return 0;
+}
+
 int text_parse_bool(const char *text, bool *ret)
 {
 	static const char *const yes[] = { "yes", "true", "on", "1", "y", "t" };

@@ -42,6 +42,12 @@ char *text_time(int64_t wall_ns, char *out, size_t size);
  */
 int text_parse_duration(const char *text, int64_t *ret_ns) must_check;
 
+/*
+ * A number of bytes written as a whole number and a unit: none or B, K, KiB, M, MiB, G, GiB, T, TiB,
+ * powers of 1,024 all. -EINVAL otherwise, -ERANGE when it does not fit.
+ */
+int text_parse_bytes(const char *text, uint64_t *ret_bytes) must_check;
+
 /* yes/no, true/false, on/off, 1/0, without regard to case. -EINVAL otherwise. */
 int text_parse_bool(const char *text, bool *ret) must_check;
 

@@ -14,11 +14,11 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/cmd.h"
-#include "cli/output.h"
-#include "verify/scan.h"
+#include "cli/output_scan.h"
 
 static volatile sig_atomic_t stop_requested;
 static volatile sig_atomic_t progress_requested;
+static volatile sig_atomic_t limits_requested;
 
 static void on_stop(int signal_number)
 {
@@ -32,158 +32,38 @@ static void on_progress(int signal_number)
 	progress_requested = 1;
 }
 
+static void on_limits(int signal_number)
+{
+	(void)signal_number;
+	limits_requested = 1;
+}
+
 static void catch_signals(void)
 {
+	struct sigaction limits = { .sa_handler = on_limits, .sa_flags = SA_RESTART };
 	struct sigaction stop = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
 	struct sigaction progress = { .sa_handler = on_progress, .sa_flags = SA_RESTART };
 
 	(void)sigaction(SIGTERM, &stop, NULL);
 	(void)sigaction(SIGINT, &stop, NULL);
 	(void)sigaction(SIGUSR1, &progress, NULL);
+	(void)sigaction(SIGHUP, &limits, NULL);
 }
 
-struct scan_output {
-	struct cli *cli;
-	const struct target *target;
-	bool progress_line; /* rewrite one line of a terminal */
-	bool line_is_drawn;
+struct scan_request {
+	const char *imapd_conf;
+	char *image; /* "PATH=MOUNT", taken apart when it is opened */
+	char **names;
+	int nr_names;
+	enum progress_style style;
+	enum scan_order order;
+	enum ring_engine engine;
+	enum sha1_engine sha1;
+	bool restart;
+	int64_t max_duration_ns;
+	bool has_bandwidth, has_iops, polite;
+	uint64_t bandwidth, iops;
 };
-
-static void clear_line(struct scan_output *out)
-{
-	if (out->line_is_drawn)
-		(void)fprintf(stderr, "\r\033[K");
-	out->line_is_drawn = false;
-}
-
-static void on_finding(const struct finding *finding, void *ctx)
-{
-	struct scan_output *out = ctx;
-
-	clear_line(out);
-	if (out->cli->json)
-		output_line(output_finding(finding));
-	else
-		output_print_finding(stdout, finding);
-	(void)fflush(stdout);
-}
-
-static void on_gap(struct span mailbox, const char *path, const char *why, void *ctx)
-{
-	struct scan_output *out = ctx;
-	struct buf name = BUF_NULL, where = BUF_NULL;
-
-	clear_line(out);
-	if (out->cli->json) {
-		json_t *object = output_object("gap");
-		output_set_str(object, "store", out->target->store);
-		output_set_str(object, "host", out->target->host);
-		output_set_bytes(object, "mailbox", mailbox);
-		output_set_str(object, "path", path);
-		output_set_str(object, "why", why);
-		output_line(object);
-		return;
-	}
-	text_add_printable(&name, mailbox);
-	text_add_printable(&where, span_of_str(path));
-	(void)printf("NOT CHECKED  %s@%s  %s%s%s: %s\n", out->target->store, out->target->host,
-		     buf_str(&name), name.len ? "  " : "", buf_str(&where), why);
-	buf_fini(&name);
-	buf_fini(&where);
-}
-
-/* How much is done, from 0 to 1: by bytes where the last run tells how many there are. */
-static double fraction_done(const struct scan_progress *p)
-{
-	double done = 0;
-
-	if (p->bytes_expected)
-		done = (double)p->bytes / (double)p->bytes_expected;
-	else if (p->mailboxes_total)
-		done = (double)p->mailboxes / (double)p->mailboxes_total;
-	return min_of(done, 1.0);
-}
-
-static void on_show_progress(const struct scan_progress *p, void *ctx)
-{
-	struct scan_output *out = ctx;
-	char bytes[32], rate[32], left[64] = "unknown", messages[32];
-	double done = fraction_done(p), seconds = (double)p->elapsed_ns / 1e9;
-
-	if (!out->progress_line && !p->asked)
-		return;
-	if (done > 0.01)
-		text_duration(max_of((int64_t)((double)p->elapsed_ns * (1 - done) / done), NS_PER_S),
-			      left, sizeof(left));
-	text_bytes(p->bytes, bytes, sizeof(bytes));
-	text_bytes((uint64_t)((double)p->bytes / max_of(seconds, 0.001)), rate, sizeof(rate));
-	text_count(p->messages, messages, sizeof(messages));
-	(void)fprintf(stderr, "%s%s@%s  %3.0f %%  %s messages  %s  %s/s  %.0f files/s  ETA %s%s",
-		      out->progress_line ? "\r\033[K" : "", out->target->store, out->target->host,
-		      done * 100, messages, bytes, rate,
-		      (double)p->messages / max_of(seconds, 0.001), left,
-		      out->progress_line ? "" : "\n");
-	(void)fflush(stderr);
-	out->line_is_drawn = out->progress_line;
-}
-
-static const char *headline(const struct run *run)
-{
-	if (run->status == RUN_VOID)
-		return "VOID";
-	if (run->status == RUN_INTERRUPTED)
-		return run->findings ? "FINDINGS, INTERRUPTED" : "INTERRUPTED";
-	if (run->findings)
-		return run->gaps ? "FINDINGS AND GAPS" : "FINDINGS";
-	return run->status == RUN_COMPLETE ? "OK" : "INCOMPLETE";
-}
-
-static void summarize_json(const struct scan_output *out, const struct run *run)
-{
-	json_t *object = output_object("summary");
-
-	output_set_str(object, "store", out->target->store);
-	output_set_str(object, "host", out->target->host);
-	output_set_str(object, "status", run_status_name(run->status));
-	output_set_int(object, "run", run->id);
-	output_set_int(object, "mailboxes", (int64_t)run->mailboxes);
-	output_set_int(object, "messages", (int64_t)run->messages);
-	output_set_int(object, "bytes", (int64_t)run->bytes);
-	output_set_int(object, "expunged", (int64_t)run->expunged);
-	output_set_int(object, "findings", (int64_t)run->findings);
-	output_set_int(object, "in_flight", (int64_t)run->in_flight);
-	output_set_int(object, "gaps", (int64_t)run->gaps);
-	output_set_int(object, "read_through_page_cache", (int64_t)run->buffered);
-	output_set_time(object, "started_at", run->started_ns);
-	output_set_time(object, "ended_at", run->ended_ns);
-	output_set(object, "took_s", json_real((double)(run->ended_ns - run->started_ns) / 1e9));
-	output_line(object);
-}
-
-static void summarize(struct scan_output *out, const struct run *run)
-{
-	char messages[48], bytes[32], took[64], rate[32], findings[48];
-	int64_t took_ns = max_of(run->ended_ns - run->started_ns, NS_PER_MS);
-
-	clear_line(out);
-	if (out->cli->json) {
-		summarize_json(out, run);
-		return;
-	}
-	text_counted(run->messages, "message", messages, sizeof(messages));
-	text_counted(run->findings, "finding", findings, sizeof(findings));
-	text_bytes(run->bytes, bytes, sizeof(bytes));
-	text_duration(took_ns, took, sizeof(took));
-	text_bytes((uint64_t)((double)run->bytes / ((double)took_ns / 1e9)), rate, sizeof(rate));
-	(void)printf("%s  %s@%s  %s, %s in %" PRIu64 " mailboxes read in %s (%s/s): %s, %" PRIu64
-		     " not checked, %" PRIu64 " in flight\n",
-		     headline(run), out->target->store, out->target->host, messages, bytes,
-		     run->mailboxes, took, rate, findings, run->gaps, run->in_flight);
-	if (run->buffered)
-		(void)printf("  %" PRIu64 " messages were read through the page cache: this "
-			     "filesystem refuses O_DIRECT, so the disk itself was not proven\n",
-			     run->buffered);
-}
 
 static int status_of(const struct run *run)
 {
@@ -195,32 +75,77 @@ static int status_of(const struct run *run)
 	return run->status == RUN_COMPLETE ? STATUS_CLEAN : STATUS_GAP;
 }
 
-static int scan_target(struct cli *cli, struct state *state, const struct policy *policy,
-		       const struct target *target, bool show_progress)
+/* The limits of the command line, over those of the configuration. */
+static void get_limits(const struct scan_request *request, const struct policy *policy,
+		       struct throttle_limits *ret_limits)
 {
-	struct scan_output out = {
-		.cli = cli,
-		.target = target,
-		.progress_line = show_progress,
+	*ret_limits = (struct throttle_limits){
+		.bytes_per_s = request->has_bandwidth ? request->bandwidth : policy->scan_bandwidth,
+		.ops_per_s = request->has_iops ? request->iops : policy->scan_iops,
+		.polite = request->polite || policy->scan_polite,
 	};
+}
+
+struct limits_source {
+	struct cli *cli;
+	const struct scan_request *request;
+};
+
+/* SIGHUP: the configuration is read again. One that is not understood changes nothing. */
+static void read_limits_again(struct throttle_limits *ret_limits, void *ctx)
+{
+	struct limits_source *source = ctx;
+	struct conf conf;
+
+	conf_init(&conf);
+	if (!source->request->imapd_conf && cli_read_conf(source->cli, &conf))
+		get_limits(source->request, &conf.policy, ret_limits);
+	conf_fini(&conf);
+}
+
+static unsigned count_digesters(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 4 ? 1 : cpus < 16 ? (unsigned)cpus / 2 : 8;
+}
+
+static int scan_target(struct cli *cli, struct state *state, const struct policy *policy,
+		       const struct target *target, const struct scan_request *request)
+{
+	struct limits_source source = { cli, request };
+	struct scan_output out;
+	struct scan_events events;
 	struct scan_options options = {
 		.settle_ns = policy->settle_ns,
 		.readers = policy->readers,
+		.digesters = count_digesters(),
+		.order = request->order,
+		.engine = request->engine,
+		.sha1 = request->sha1,
+		.restart = request->restart,
+		.resume_max_age_ns = policy->max_scan_age_ns,
+		.max_duration_ns = request->max_duration_ns,
+		.new_limits = &limits_requested,
+		.get_limits = read_limits_again,
+		.limits_ctx = &source,
 		.stop = &stop_requested,
 		.show_progress = &progress_requested,
 	};
-	struct scan_events events = { on_finding, on_gap, on_show_progress, &out };
 	struct run run = { 0 };
 
+	get_limits(request, policy, &options.limits);
+	scan_output_init(&out, cli, target, request->style);
+	scan_output_get_events(&out, &events);
 	int r = scan_store(state, target, &options, &events, &cli->log, &run);
-	clear_line(&out);
-	if (r) {
+	scan_output_clear_line(&out);
+	if (r)
 		(void)fprintf(stderr, "assay scan: %s@%s: the scan did not end: %s\n", target->store,
 			      target->host, strerror(-r));
-		return run.findings ? STATUS_FOUND : STATUS_GAP;
-	}
-	summarize(&out, &run);
-	return status_of(&run);
+	else
+		scan_output_summarize(&out, &run);
+	scan_output_fini(&out);
+	return r ? (run.findings ? STATUS_FOUND : STATUS_GAP) : status_of(&run);
 }
 
 /* The worst of two exit statuses; findings outweigh gaps, and both outweigh usage of one target. */
@@ -232,13 +157,6 @@ static int worse(int a, int b)
 	return rank[a] >= rank[b] ? a : b;
 }
 
-struct scan_request {
-	const char *imapd_conf;
-	char **names;
-	int nr_names;
-	bool show_progress;
-};
-
 /* A name or an imapd.conf that is not there or not understood is configuration; a store that
  * cannot be reached is something that was not checked. */
 static int status_of_target(int error)
@@ -249,15 +167,35 @@ static int status_of_target(int error)
 		       : STATUS_GAP;
 }
 
+/* The image of the command line; NULL when there is none. */
+static int open_image(struct cli *cli, const struct scan_request *request, struct image **ret_image)
+{
+	struct buf path = BUF_NULL;
+
+	if (!request->image)
+		return 0;
+	const char *mount = strstr(request->image, "=/") + 1;
+	buf_add(&path, request->image, (size_t)(mount - 1 - request->image));
+	int r = buf_error(&path);
+	if (r == 0)
+		r = image_open(buf_str(&path), mount, &cli->log, ret_image);
+	buf_fini(&path);
+	return r;
+}
+
 static int scan_named(struct cli *cli, struct state *state, const struct conf *conf,
-		      const char *name, bool show_progress)
+		      const char *name, const struct scan_request *request)
 {
 	struct target target = TARGET_NULL;
-	int r = target_open_named(&target, conf, name, &cli->log);
+	struct image *image = NULL;
+	int r = open_image(cli, request, &image);
 
+	if (r) /* said in the log */
+		return STATUS_GAP;
+	r = target_open_named(&target, conf, name, image, &cli->log);
 	if (r)
 		return status_of_target(r);
-	int status = scan_target(cli, state, &conf->policy, &target, show_progress);
+	int status = scan_target(cli, state, &conf->policy, &target, request);
 	target_fini(&target);
 	return status;
 }
@@ -287,14 +225,12 @@ static int scan_all(struct cli *cli, struct state *state, const struct conf *con
 	int status = STATUS_CLEAN;
 
 	for (int i = 0; i < request->nr_names && !stop_requested; i++)
-		status = worse(status, scan_named(cli, state, conf, request->names[i],
-						  request->show_progress));
+		status = worse(status, scan_named(cli, state, conf, request->names[i], request));
 	for (size_t i = 0; request->nr_names == 0 && i < conf->nr_copies && !stop_requested; i++) {
 		struct buf name = BUF_NULL;
 		buf_addf(&name, "%s@%s", conf->copies[i].store, conf->copies[i].host);
 		status = worse(status, buf_error(&name) ? STATUS_GAP
-							: scan_named(cli, state, conf, buf_str(&name),
-								     request->show_progress));
+							: scan_named(cli, state, conf, buf_str(&name), request));
 		buf_fini(&name);
 	}
 	for (size_t i = 0; request->nr_names == 0 && i < conf->nr_volumes; i++)
@@ -313,11 +249,16 @@ static int scan_one_file(struct cli *cli, struct state *state, const struct conf
 	char host[256] = "localhost";
 
 	(void)gethostname(host, sizeof(host) - 1);
-	int r = target_open(&target, request->imapd_conf, host, request->imapd_conf, &cli->log);
+	struct image *image = NULL;
+	int r = open_image(cli, request, &image);
+	if (r) /* said in the log */
+		return STATUS_GAP;
+	r = target_open_image(&target, request->imapd_conf, host, request->imapd_conf, image,
+			      &cli->log);
 	if (r) /* said in the log */
 		return status_of_target(r);
 	target.is_named = false;
-	int status = scan_target(cli, state, &conf->policy, &target, request->show_progress);
+	int status = scan_target(cli, state, &conf->policy, &target, request);
 	target_fini(&target);
 	return status;
 }
@@ -343,30 +284,100 @@ static int run_request(struct cli *cli, const struct scan_request *request)
 	return status;
 }
 
+/* What the command line says beside targets. Returns -1 to go on, else an exit status. */
+static int scan_option(struct cli *cli, const struct cmd *cmd, int option,
+		       struct scan_request *request)
+{
+	switch (option) {
+	case 'i':
+		request->imapd_conf = optarg;
+		return -1;
+	case 'I':
+		request->image = optarg;
+		return -1;
+	case 'n':
+		request->style = PROGRESS_ASKED;
+		return -1;
+	case 'p':
+		request->style = PROGRESS_LOG;
+		return -1;
+	case 'o':
+		request->order = strcmp(optarg, "file") == 0 ? SCAN_ORDER_FILE : SCAN_ORDER_AUTO;
+		return strcmp(optarg, "file") == 0 || strcmp(optarg, "auto") == 0
+			       ? -1
+			       : cli_usage(cmd, "--order is auto or file, not %s", optarg);
+	case 'e':
+		return ring_engine_parse(optarg, &request->engine) == 0
+			       ? -1
+			       : cli_usage(cmd, "--engine is auto, io_uring or pread, not %s", optarg);
+	case '1':
+		return sha1_engine_parse(optarg, &request->sha1) == 0
+			       ? -1
+			       : cli_usage(cmd, "--sha1 is auto, openssl or ipsec-mb, not %s", optarg);
+	case 'r':
+		request->restart = true;
+		return -1;
+	case 'd':
+		return text_parse_duration(optarg, &request->max_duration_ns) == 0 &&
+				       request->max_duration_ns > 0
+			       ? -1
+			       : cli_usage(cmd, "--max-duration is a time such as 4h, not %s", optarg);
+	case 'b':
+		request->has_bandwidth = true;
+		return text_parse_bytes(optarg, &request->bandwidth) == 0
+			       ? -1
+			       : cli_usage(cmd, "--bandwidth is bytes a second such as 100M, not %s",
+					   optarg);
+	case 'O':
+		request->has_iops = true;
+		return span_parse_u64(span_of_str(optarg), UINT32_MAX, &request->iops) == 0
+			       ? -1
+			       : cli_usage(cmd, "--iops is reads a second, not %s", optarg);
+	case 'P':
+		request->polite = true;
+		return -1;
+	default:
+		return cli_option(cli, cmd, option);
+	}
+}
+
 int cmd_scan(struct cli *cli, const struct cmd *cmd, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "imapd-conf", required_argument, NULL, 'i' },
+		{ "image", required_argument, NULL, 'I' },
 		{ "no-progress", no_argument, NULL, 'n' },
+		{ "progress", no_argument, NULL, 'p' },
+		{ "order", required_argument, NULL, 'o' },
+		{ "engine", required_argument, NULL, 'e' },
+		{ "sha1", required_argument, NULL, '1' },
+		{ "restart", no_argument, NULL, 'r' },
+		{ "max-duration", required_argument, NULL, 'd' },
+		{ "bandwidth", required_argument, NULL, 'b' },
+		{ "iops", required_argument, NULL, 'O' },
+		{ "polite", no_argument, NULL, 'P' },
 		CLI_OPTIONS,
 	};
-	struct scan_request request = { .show_progress = isatty(STDERR_FILENO) };
+	struct scan_request request = {
+		.style = isatty(STDERR_FILENO) ? PROGRESS_LINE : PROGRESS_ASKED,
+	};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'i') {
-			request.imapd_conf = optarg;
-		} else if (option == 'n') {
-			request.show_progress = false;
-		} else {
-			int status = cli_option(cli, cmd, option);
-			if (status >= 0)
-				return status;
-		}
+		int status = scan_option(cli, cmd, option, &request);
+		if (status >= 0)
+			return status;
 	}
 	request.names = argv + optind;
 	request.nr_names = argc - optind;
 	if (request.imapd_conf && request.nr_names)
 		return cli_usage(cmd, "either --imapd-conf or the names of stores, not both");
+	if (request.image && !request.imapd_conf && request.nr_names != 1)
+		return cli_usage(cmd, "--image needs one store, or --imapd-conf");
+	if (request.image && (request.image[0] == '\0' || !strstr(request.image, "=/")))
+		return cli_usage(cmd, "--image is FILE=MOUNTPOINT or DEVICE=MOUNTPOINT, not %s",
+				 request.image);
+	if (cli->json && request.style == PROGRESS_LINE)
+		request.style = PROGRESS_ASKED;
 	return run_request(cli, &request);
 }

@@ -17,13 +17,24 @@
 static const struct cmd commands[] = {
 	{ "scan", "verify data at rest", "[TARGET...] [--imapd-conf FILE]",
 	  "  --imapd-conf FILE  scan the store with this imapd.conf, which needs no configuration\n"
-	  "  --no-progress      no progress line, even on a terminal\n"
+	  "  --max-duration T   stop after this time; the next scan goes on from there\n"
+	  "  --restart          do not go on where an interrupted scan stopped\n"
+	  "  --bandwidth N      read at most so many bytes a second (100M), --iops N so many reads\n"
+	  "  --polite           give way to others on the disk\n"
+	  "  --order auto|file  in the order of the disk where it may be read, or as files\n"
+	  "  --engine E         auto, io_uring or pread;  --sha1 E  auto, openssl or ipsec-mb\n"
+	  "  --progress         progress also without a terminal, --no-progress  not even there\n"
 	  "  TARGET             STORE, or STORE@HOST for the copy of a peer; default: all copies\n",
 	  cmd_scan },
 	{ "gate", "may this store fail over there?", "STORE --to HOST [-- COMMAND...]",
 	  "  --to HOST          the replica that would become the master\n"
 	  "  COMMAND            is run on a permit, and only then\n",
 	  cmd_gate },
+	{ "status", "what is known now", "[--nagios] [--configured] [STORE[@HOST]...]",
+	  "  --nagios           one line with performance data; exit status of a plugin\n"
+	  "  --configured       not the copies that the configuration does not name\n"
+	  "  STORE              its copies, or STORE@HOST for one; default: all that are known\n",
+	  cmd_status },
 	{ "findings", "what was found, and what to do about it", "[list [STORE[@HOST]...] | show ID]",
 	  "  --all              closed findings as well\n", cmd_findings },
 	{ "check-config", "check the configuration", "", NULL, cmd_check_config },

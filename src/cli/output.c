@@ -105,6 +105,32 @@ void output_line(json_t *object)
 	json_decref(object);
 }
 
+/* What of a file its disk cannot give, from the form that state keeps: "DISK;OFF LEN LBA ERROR;...". */
+static json_t *json_of_sectors(const char *text)
+{
+	json_t *array = must_have(json_array());
+	char disk[256] = "", lba[32], error[32];
+	uint64_t off, len;
+
+	if (sscanf(text, "%255[^;]", disk) != 1 || strcmp(disk, "-") == 0)
+		*disk = '\0';
+	for (text = strchr(text, ';'); text; text = strchr(text + 1, ';')) {
+		if (sscanf(text, ";%" SCNu64 " %" SCNu64 " %31s %31[^;]", &off, &len, lba, error) != 4)
+			break;
+		json_t *object = must_have(json_object());
+		output_set_int(object, "offset", (int64_t)off);
+		output_set_int(object, "length", (int64_t)len);
+		output_set_str(object, "disk", *disk ? disk : NULL);
+		output_set(object, "lba",
+			   strcmp(lba, "-") == 0 ? json_null()
+						 : json_integer((int64_t)strtoull(lba, NULL, 10)));
+		output_set_str(object, "error", error);
+		if (json_array_append_new(array, object))
+			(void)must_have(NULL);
+	}
+	return array;
+}
+
 json_t *output_finding(const struct finding *finding)
 {
 	json_t *object = output_object("finding");
@@ -123,6 +149,8 @@ json_t *output_finding(const struct finding *finding)
 	output_set_str(object, "recorded", finding->recorded);
 	output_set_str(object, "observed", finding->observed);
 	output_set_str(object, "detail", finding->detail);
+	output_set(object, "sectors",
+		   finding->sectors ? json_of_sectors(finding->sectors) : json_null());
 	output_set_str(object, "advice", finding_advice(finding->code));
 	output_set_time(object, "first_seen", finding->first_seen_ns);
 	output_set_time(object, "last_seen", finding->last_seen_ns);

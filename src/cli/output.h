@@ -12,6 +12,7 @@
 
 #include "base/span.h"
 #include "service/gate.h"
+#include "service/status.h"
 #include "state/state.h"
 
 #define OUTPUT_SCHEMA_VERSION 1
@@ -35,5 +36,26 @@ void output_print_finding(FILE *to, const struct finding *finding);
 json_t *output_gate(const char *store, const char *host, const struct gate_verdict *verdict);
 void output_print_gate(FILE *to, const char *store, const char *host,
 		       const struct gate_verdict *verdict);
+
+/* ---- output_status.c ---- */
+
+json_t *output_status(const struct status *status, const struct copy_status *copy);
+
+/* A table of all copies. -ENOMEM, or -EIO when it could not be written. */
+int output_print_status(FILE *to, const struct status *status) must_check;
+
+/* What a Nagios plugin exits with, in the order of its numbers. */
+enum nagios {
+	NAGIOS_OK,
+	NAGIOS_WARNING,
+	NAGIOS_CRITICAL,
+	NAGIOS_UNKNOWN,
+};
+
+/* One line for all copies, with performance data. */
+enum nagios output_print_nagios(FILE *to, const struct status *status);
+
+/* The line of a plugin that could not tell. */
+enum nagios output_nagios_unknown(FILE *to, const char *fmt, ...) printf_like(2, 3);
 
 #endif

@@ -134,6 +134,13 @@ exported int assay_scan(struct assay *assay, const char *name, assay_finding_fn 
 	struct scan_options options = {
 		.settle_ns = assay->conf.policy.settle_ns,
 		.readers = assay->conf.policy.readers,
+		.digesters = 1,
+		.resume_max_age_ns = assay->conf.policy.max_scan_age_ns,
+		.limits = {
+			.bytes_per_s = assay->conf.policy.scan_bandwidth,
+			.ops_per_s = assay->conf.policy.scan_iops,
+			.polite = assay->conf.policy.scan_polite,
+		},
 	};
 	struct target target = TARGET_NULL;
 	struct state *state = NULL;
@@ -141,7 +148,7 @@ exported int assay_scan(struct assay *assay, const char *name, assay_finding_fn 
 
 	if (summary->size != sizeof(*summary))
 		return -EINVAL;
-	int r = target_open_named(&target, &assay->conf, name, &assay->log);
+	int r = target_open_named(&target, &assay->conf, name, NULL, &assay->log);
 	if (r == 0)
 		r = state_open(assay->state_dir, STATE_WRITE, &assay->log, &state);
 	if (r == 0)

@@ -129,7 +129,7 @@ static int read_header(const struct imapd_conf *conf, const struct mailbox_row *
 {
 	struct mailbox_index ix = MAILBOX_INDEX_NULL;
 	struct mailbox *mailbox = NULL;
-	int r = mailbox_new(conf, row, &mailbox);
+	int r = mailbox_new(conf, NULL, row, &mailbox);
 
 	if (r)
 		return r;
@@ -229,9 +229,9 @@ static int compare_once(struct comparison *c)
 {
 	held_fini(&c->there);
 	comparison_clear(c);
-	int r = list_walk(&c->replica->imapd_conf, hold_entry, &c->there);
+	int r = list_walk(&c->replica->imapd_conf, NULL, hold_entry, &c->there);
 	if (r == 0)
-		r = list_walk(&c->master->imapd_conf, compare_entry, c);
+		r = list_walk(&c->master->imapd_conf, NULL, compare_entry, c);
 	return r;
 }
 

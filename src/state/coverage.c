@@ -27,19 +27,24 @@ int state_mailbox_next(struct state *state, int64_t target, int64_t run, struct 
 	bind_int(stmt, 1, target);
 	bind_int(stmt, 2, run);
 	bind_span(stmt, 3, after);
-	int code = sqlite3_step(stmt);
-	if (code == SQLITE_ROW) {
+	struct span lent[3];
+	int r = state_step_row(state, stmt, "reading the mailboxes");
+	if (r == 0)
+		r = lend_columns(state, stmt, array_size(lent), lent);
+	if (r == 0)
 		*ret_row = (struct mailbox_row){
-			.key = column_span(stmt, 0),
-			.name = column_span(stmt, 1),
-			.partition = column_span(stmt, 2),
+			.key = lent[0],
+			.name = lent[1],
+			.partition = lent[2],
 			.legacy_dirs = sqlite3_column_int64(stmt, 3),
 			.has_unique_id = sqlite3_column_int64(stmt, 4),
+			.verified_run = sqlite3_column_int64(stmt, 5),
+			.messages = column_u64(stmt, 6),
+			.bytes = column_u64(stmt, 7),
 		};
-		return 0; /* the spans live until the statement is used again */
-	}
-	int r = code == SQLITE_DONE ? STATE_END : state_fail(state, "reading the mailboxes");
 	(void)sqlite3_reset(stmt);
+	if (r == -ENOENT)
+		r = STATE_END;
 	return r;
 }
 

@@ -36,6 +36,7 @@ static int state_finding_new(struct state *state, int64_t run, int64_t seen_ns,
 	bind_text(stmt, 12, finding->detail);
 	bind_int(stmt, 13, seen_ns);
 	bind_int(stmt, 14, run);
+	bind_text(stmt, 15, finding->sectors);
 	return state_query_int(state, stmt, "recording a finding", &finding->id);
 }
 
@@ -110,6 +111,7 @@ static void finding_from_row(sqlite3_stmt *stmt, struct finding *finding)
 		.last_seen_ns = sqlite3_column_int64(stmt, 16),
 		.closed_ns = sqlite3_column_int64(stmt, 17),
 		.resolution = column_text(stmt, 18),
+		.sectors = column_text(stmt, 19),
 	};
 }
 

@@ -50,10 +50,12 @@ int state_run_update(struct state *state, const struct run *run)
 	bind_u64(stmt, 9, run->in_flight);
 	bind_u64(stmt, 10, run->gaps);
 	bind_u64(stmt, 11, run->buffered);
+	bind_int(stmt, 12, run->round);
+	bind_u64(stmt, 13, run->carried);
 	return state_execute(state, stmt, "recording the run");
 }
 
-static int state_query_run(struct state *state, sqlite3_stmt *stmt, struct run *ret_run)
+int state_query_run(struct state *state, sqlite3_stmt *stmt, struct run *ret_run)
 {
 	int r = state_step_row(state, stmt, "reading a run");
 
@@ -73,6 +75,8 @@ static int state_query_run(struct state *state, sqlite3_stmt *stmt, struct run *
 			.in_flight = column_u64(stmt, 10),
 			.gaps = column_u64(stmt, 11),
 			.buffered = column_u64(stmt, 12),
+			.round = sqlite3_column_int64(stmt, 13),
+			.carried = column_u64(stmt, 14),
 		};
 	}
 	(void)sqlite3_reset(stmt);
@@ -109,13 +113,14 @@ int state_run_last_complete(struct state *state, int64_t target, struct run *ret
 	return state_query_run(state, stmt, ret_run);
 }
 
-int state_gap_put(struct state *state, int64_t run, struct span mailbox, struct span path,
-		  const char *why)
+int state_gap_put(struct state *state, int64_t run, struct span mailbox_key, struct span mailbox,
+		  struct span path, const char *why)
 {
 	PREPARE(stmt, state, SQL_GAP_PUT, "recording a gap");
 	bind_int(stmt, 1, run);
 	bind_span(stmt, 2, mailbox);
 	bind_span(stmt, 3, path);
 	bind_text(stmt, 4, why);
+	bind_span(stmt, 5, mailbox_key);
 	return state_execute(state, stmt, "recording a gap");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of the state database, version 1. `application_id` says that the file is ours,
+ * The tables of the state database, version 2. `application_id` says that the file is ours,
  * `user_version` which schema it has. Times are nanoseconds since the epoch. Names and paths are
  * blobs: they may hold any bytes.
  */
@@ -8,7 +8,7 @@
 #define STATE_SCHEMA_H
 
 #define SCHEMA_APPLICATION_ID 0x61737379 /* "assy" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 static const char schema_sql[] =
 	"CREATE TABLE target("
@@ -22,7 +22,8 @@ static const char schema_sql[] =
 	" bytes INTEGER NOT NULL DEFAULT 0, expunged INTEGER NOT NULL DEFAULT 0,"
 	" findings INTEGER NOT NULL DEFAULT 0,"
 	" in_flight INTEGER NOT NULL DEFAULT 0, gaps INTEGER NOT NULL DEFAULT 0,"
-	" buffered INTEGER NOT NULL DEFAULT 0);"
+	" buffered INTEGER NOT NULL DEFAULT 0, round INTEGER NOT NULL DEFAULT 0,"
+	" carried INTEGER NOT NULL DEFAULT 0, resumable INTEGER NOT NULL DEFAULT 0);"
 	"CREATE INDEX run_by_target ON run(target, id);"
 
 	"CREATE TABLE mailbox("
@@ -42,7 +43,7 @@ static const char schema_sql[] =
 	" first_seen_ns INTEGER NOT NULL, last_seen_ns INTEGER NOT NULL,"
 	" first_run INTEGER NOT NULL, last_run INTEGER NOT NULL,"
 	" closed_ns INTEGER NOT NULL DEFAULT 0, closed_run INTEGER NOT NULL DEFAULT 0,"
-	" resolution TEXT);"
+	" resolution TEXT, sectors TEXT);"
 	"CREATE UNIQUE INDEX finding_open ON finding(target, mailbox_key, object, code)"
 	" WHERE closed_ns = 0;"
 
@@ -52,7 +53,27 @@ static const char schema_sql[] =
 	" PRIMARY KEY(finding, run)) WITHOUT ROWID;"
 
 	"CREATE TABLE gap("
-	" run INTEGER NOT NULL, mailbox BLOB NOT NULL, path BLOB NOT NULL, why TEXT NOT NULL);"
-	"CREATE INDEX gap_by_run ON gap(run);";
+	" run INTEGER NOT NULL, mailbox BLOB NOT NULL, path BLOB NOT NULL, why TEXT NOT NULL,"
+	" mailbox_key BLOB NOT NULL DEFAULT x'');"
+	"CREATE INDEX gap_by_run ON gap(run);"
+
+	"CREATE TABLE marker("
+	" target INTEGER NOT NULL REFERENCES target(id), volume BLOB NOT NULL,"
+	" round INTEGER NOT NULL, first_key BLOB NOT NULL, last_key BLOB NOT NULL,"
+	" distance INTEGER NOT NULL, since_ns INTEGER NOT NULL,"
+	" PRIMARY KEY(target, volume)) WITHOUT ROWID;";
+
+/* From version 1: what version 2 has more. */
+static const char schema_upgrade_sql[] =
+	"ALTER TABLE run ADD COLUMN round INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE run ADD COLUMN carried INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE run ADD COLUMN resumable INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE finding ADD COLUMN sectors TEXT;"
+	"ALTER TABLE gap ADD COLUMN mailbox_key BLOB NOT NULL DEFAULT x'';"
+	"CREATE TABLE marker("
+	" target INTEGER NOT NULL REFERENCES target(id), volume BLOB NOT NULL,"
+	" round INTEGER NOT NULL, first_key BLOB NOT NULL, last_key BLOB NOT NULL,"
+	" distance INTEGER NOT NULL, since_ns INTEGER NOT NULL,"
+	" PRIMARY KEY(target, volume)) WITHOUT ROWID;";
 
 #endif

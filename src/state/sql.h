@@ -9,6 +9,7 @@
 
 #include <sqlite3.h>
 
+#include "base/buf.h"
 #include "state/state.h"
 
 enum statement {
@@ -39,6 +40,14 @@ enum statement {
 	SQL_FINDING_EACH,
 	SQL_FINDING_COUNT,
 	SQL_GAP_PUT,
+	SQL_TARGET_EACH,
+	SQL_RUN_LAST,
+	SQL_ROUND_FIND,
+	SQL_RUN_RESUMABLE,
+	SQL_ROUND_DOUBTS,
+	SQL_MARKER_PUT,
+	SQL_MARKER_GET,
+	SQL_MARKER_FORGET,
 	SQL_COUNT_,
 };
 
@@ -50,6 +59,7 @@ struct state {
 	sqlite3_stmt *statements[SQL_COUNT_];
 	const struct log *log;
 	char *dir;
+	struct buf lent; /* what the spans of the last row that was lent to a caller hold */
 	int lock_fd; /* of the target being scanned, or -1 */
 };
 
@@ -75,6 +85,9 @@ int state_query_int(struct state *state, sqlite3_stmt *stmt, const char *doing,
 /* Steps a statement that yields at most one row. 0: there is one; -ENOENT: none. */
 int state_step_row(struct state *state, sqlite3_stmt *stmt, const char *doing) must_check;
 
+/* Reads the row of a statement that yields RUN_COLUMNS. -ENOENT: none. */
+int state_query_run(struct state *state, sqlite3_stmt *stmt, struct run *ret_run) must_check;
+
 /* Binding fails for lack of memory only, which the step then reports. */
 void bind_int(sqlite3_stmt *stmt, int column, int64_t value);
 void bind_u64(sqlite3_stmt *stmt, int column, uint64_t value);
@@ -83,6 +96,14 @@ void bind_span(sqlite3_stmt *stmt, int column, struct span s);
 
 /* Columns of the current row; borrowed until the next step. */
 struct span column_span(sqlite3_stmt *stmt, int column);
+/*
+ * Lends columns to the caller until the next call: the statement can be reset, which it must be,
+ * since one that is not keeps its view of the database, and from an old one nothing can be written.
+ * Fills ret_spans[i] with column i. -ENOMEM.
+ */
+int lend_columns(struct state *state, sqlite3_stmt *stmt, unsigned count,
+		 struct span *ret_spans) must_check;
+
 const char *column_text(sqlite3_stmt *stmt, int column);
 uint64_t column_u64(sqlite3_stmt *stmt, int column);
 

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,6 +76,23 @@ struct span column_span(sqlite3_stmt *stmt, int column)
 	return span_of(data, (uint64_t)sqlite3_column_bytes(stmt, column));
 }
 
+int lend_columns(struct state *state, sqlite3_stmt *stmt, unsigned count, struct span *ret_spans)
+{
+	uint64_t off = 0;
+
+	buf_clear(&state->lent);
+	for (unsigned i = 0; i < count; i++)
+		buf_add_span(&state->lent, column_span(stmt, (int)i));
+	if (buf_error(&state->lent))
+		return buf_error(&state->lent);
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t len = (uint64_t)sqlite3_column_bytes(stmt, (int)i);
+		ret_spans[i] = span_of(buf_span(&state->lent).data + off, len);
+		off += len;
+	}
+	return 0;
+}
+
 const char *column_text(sqlite3_stmt *stmt, int column)
 {
 	return (const char *)sqlite3_column_text(stmt, column);
@@ -133,7 +149,8 @@ static int state_pragma(struct state *state, const char *text, int64_t *ret_valu
 	return r;
 }
 
-static int state_create_schema(struct state *state)
+/* Makes the tables, or those that version `from` has not. */
+static int state_make_schema(struct state *state, int64_t from)
 {
 	char pragmas[128];
 
@@ -145,8 +162,9 @@ static int state_create_schema(struct state *state)
 	/* Another process may have been faster. */
 	int64_t version = 0;
 	int r = state_pragma(state, "PRAGMA user_version", &version);
-	if (r == 0 && version == 0 &&
-	    (sqlite3_exec(state->db, schema_sql, NULL, NULL, NULL) != SQLITE_OK ||
+	if (r == 0 && version == from &&
+	    (sqlite3_exec(state->db, from ? schema_upgrade_sql : schema_sql, NULL, NULL, NULL) !=
+		     SQLITE_OK ||
 	     sqlite3_exec(state->db, pragmas, NULL, NULL, NULL) != SQLITE_OK))
 		r = state_fail(state, "creating the tables");
 	if (r == 0 && sqlite3_exec(state->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
@@ -164,11 +182,18 @@ static int state_check_schema(struct state *state, enum state_access access)
 	if (r)
 		return r;
 	if (version == 0 && application == 0)
-		return access == STATE_WRITE ? state_create_schema(state) : -ENOENT;
+		return access == STATE_WRITE ? state_make_schema(state, 0) : -ENOENT;
 	if (application != SCHEMA_APPLICATION_ID)
 		return log_error(state->log, -EBADMSG,
 				 "%s/state.db is not a state database of assay: move it away",
 				 state->dir);
+	if (version == 1 && access == STATE_WRITE)
+		return state_make_schema(state, version);
+	if (version < SCHEMA_VERSION)
+		return log_error(state->log, -EPROTONOSUPPORT,
+				 "%s/state.db has schema %lld, this assay knows %d: one `assay scan` "
+				 "brings it up to date",
+				 state->dir, (long long)version, SCHEMA_VERSION);
 	if (version != SCHEMA_VERSION)
 		return log_error(state->log, -EPROTONOSUPPORT,
 				 "%s/state.db has schema %lld, this assay knows %d: use a newer assay",
@@ -248,6 +273,7 @@ void state_close(struct state *state)
 	(void)sqlite3_close(state->db);
 	if (state->lock_fd >= 0)
 		(void)close(state->lock_fd);
+	buf_fini(&state->lent);
 	free(state->dir);
 	free(state);
 }
@@ -294,6 +320,7 @@ int state_target_find(struct state *state, const char *key, int64_t *ret_target)
 
 int state_target_lock(struct state *state, int64_t target)
 {
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct buf path = BUF_NULL;
 
 	if (state->lock_fd >= 0) /* one scan at a time: the one before has ended */
@@ -304,8 +331,9 @@ int state_target_lock(struct state *state, int64_t target)
 	int fd = r ? -1 : open(buf_str(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (r == 0 && fd < 0)
 		r = log_error(state->log, -errno, "%s: %s", buf_str(&path), strerror(errno));
-	if (r == 0 && flock(fd, LOCK_EX | LOCK_NB)) {
-		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	/* Of the kinds of lock this is the one that others can ask about without taking it. */
+	if (r == 0 && fcntl(fd, F_OFD_SETLK, &lock)) {
+		r = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 		(void)close(fd);
 	} else if (r == 0) {
 		state->lock_fd = fd;

@@ -51,6 +51,20 @@ int state_target_put(struct state *state, const char *key, const char *store, co
 int state_target_find_named(struct state *state, const char *store, const char *host,
 			    int64_t *ret_target) must_check;
 
+/* A target as it is remembered; the strings are borrowed for the call. */
+struct target_row {
+	int64_t id;
+	struct span key;
+	const char *store;
+	const char *host;
+};
+
+/* Called for each target; non-zero stops the walk and is returned. */
+typedef int (*state_target_fn)(const struct target_row *row, void *ctx);
+
+/* Walks the targets, in the order of their names. `fn` may read from the same state. */
+int state_target_each(struct state *state, state_target_fn fn, void *ctx) must_check;
+
 /* -ENOENT when it was never scanned. */
 int state_target_find(struct state *state, const char *key, int64_t *ret_target) must_check;
 
@@ -81,6 +95,8 @@ struct run {
 	uint64_t in_flight;
 	uint64_t gaps;
 	uint64_t buffered; /* messages that could only be read through the page cache */
+	int64_t round;	   /* the run that it goes on with, and that one with...: the first; or its own id */
+	uint64_t carried;  /* messages that earlier runs of the round had verified */
 };
 
 /* Starts a run; runs of this target that were left running are marked interrupted. */
@@ -100,6 +116,58 @@ int state_run_count_ended(struct state *state, uint64_t *ret_count) must_check;
 int state_run_last_ended(struct state *state, int64_t target, struct run *ret_run) must_check;
 int state_run_last_complete(struct state *state, int64_t target, struct run *ret_run) must_check;
 
+/*
+ * The latest run of any status, and whether it is under way: its status is running, and a process
+ * holds the lock of the target. A run that is left as running though nobody is at it was killed.
+ * Takes no lock, so that a scan which begins meanwhile is not turned away. -ENOENT: no run at all.
+ */
+int state_run_last(struct state *state, int64_t target, struct run *ret_run,
+		   bool *ret_is_under_way) must_check;
+
+/* ---- rounds: a run that goes on where an interrupted one stopped ---- */
+
+struct round {
+	int64_t id;	    /* the first run of the round */
+	int64_t started_ns; /* of that run */
+	int64_t last_run;   /* the run to go on with */
+};
+
+/*
+ * The round that `run`, which has begun, may go on with: that of the run before it, if it was
+ * interrupted and had found its planted faults by then. A run that went on with a round and was
+ * stopped before it had verified anything is passed over. -ENOENT: there is none.
+ */
+int state_round_find(struct state *state, int64_t target, int64_t run,
+		     struct round *ret_round) must_check;
+
+/* The run has found its planted faults: another one may go on with it. */
+int state_run_set_resumable(struct state *state, int64_t run) must_check;
+
+/*
+ * Mailboxes in doubt in a round, by key, since a mailbox may be renamed: with an open finding, or a
+ * gap in one of its runs. They are verified anew. The key is borrowed for the call, and empty for
+ * what is about the store; non-zero stops the walk and is returned.
+ */
+typedef int (*state_doubt_fn)(struct span mailbox_key, void *ctx);
+int state_round_each_doubt(struct state *state, int64_t target, int64_t round, state_doubt_fn fn,
+			   void *ctx) must_check;
+
+/*
+ * How far a round has come on one volume: of the mailboxes with first_key <= key <= last_key (in
+ * the order in which the target is gone through), all messages are verified that begin less than
+ * `distance` bytes from the origin of the volume and have not changed since `since_ns`.
+ */
+struct marker {
+	struct span first_key, last_key; /* of state_marker_get: lent, until the next row is */
+	uint64_t distance;
+	int64_t since_ns;
+};
+int state_marker_put(struct state *state, int64_t target, struct span volume, int64_t round,
+		     const struct marker *marker) must_check;
+int state_marker_get(struct state *state, int64_t target, struct span volume, int64_t round,
+		     struct marker *ret_marker) must_check; /* -ENOENT: there is none */
+int state_marker_forget(struct state *state, int64_t target) must_check;
+
 /* ---- coverage: the mailboxes of a target, and when each was last verified ---- */
 
 struct mailbox_row {
@@ -108,14 +176,17 @@ struct mailbox_row {
 	struct span partition;
 	bool legacy_dirs;
 	bool has_unique_id;
+	/* Of state_mailbox_next: the run that verified it last (0: none), and what it held then. */
+	int64_t verified_run;
+	uint64_t messages, bytes;
 };
 
 /* Records that `run` found this mailbox in the list. */
 int state_mailbox_put(struct state *state, int64_t target, int64_t run,
 		      const struct mailbox_row *row) must_check;
 
-/* The next mailbox of `run` in the order of keys, after `after`. The spans are borrowed until the
- * next call. 0, STATE_END, negative errno. */
+/* The next mailbox of `run` in the order of keys, after `after`. The spans are lent, until this or
+ * state_marker_get is called again. 0, STATE_END, negative errno. */
 enum { STATE_END = 1 };
 int state_mailbox_next(struct state *state, int64_t target, int64_t run, struct span after,
 		       struct mailbox_row *ret_row) must_check;
@@ -130,7 +201,7 @@ int state_mailbox_forget(struct state *state, int64_t target, struct span key) m
 /* Forgets the mailboxes that `run` did not list. */
 int state_mailbox_prune(struct state *state, int64_t target, int64_t run) must_check;
 
-/* How many of the mailboxes that `run` listed it has not verified. */
+/* How many of the mailboxes that `run` listed neither it nor its round has verified. */
 int state_mailbox_count_unverified(struct state *state, int64_t target, int64_t run,
 				   uint64_t *ret_count) must_check;
 
@@ -161,6 +232,7 @@ struct finding {
 	const char *recorded; /* NULL: none */
 	const char *observed;
 	const char *detail;
+	const char *sectors; /* "DISK;OFF LEN LBA ERROR;...": what the device cannot give; NULL: none */
 	int64_t first_seen_ns;
 	int64_t last_seen_ns;
 	int64_t closed_ns; /* 0: open */
@@ -203,12 +275,16 @@ int state_mailbox_was_verified(struct state *state, int64_t target, int64_t run,
 
 /* ---- gaps: what a run could not check ---- */
 
-int state_gap_put(struct state *state, int64_t run, struct span mailbox, struct span path,
-		  const char *why) must_check;
+/* Key and name of the mailbox are empty when it is about the store. */
+int state_gap_put(struct state *state, int64_t run, struct span mailbox_key, struct span mailbox,
+		  struct span path, const char *why) must_check;
 
 /* ---- one scan of a target at a time ---- */
 
 /* -EBUSY when another process is scanning it. The lock goes with the state. */
 int state_target_lock(struct state *state, int64_t target) must_check;
+
+/* Whether a process holds that lock now; it is neither taken nor made. */
+int state_target_is_locked(struct state *state, int64_t target, bool *ret_is_locked) must_check;
 
 #endif

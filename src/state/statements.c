@@ -6,7 +6,7 @@
 
 #define RUN_COLUMNS                                                                                \
 	"id, target, status, started_ns, ended_ns, mailboxes, messages, bytes, expunged, findings,"  \
-	" in_flight, gaps, buffered"
+	" in_flight, gaps, buffered, iif(round = 0, id, round), carried"
 
 const char *const sql[SQL_COUNT_] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -23,7 +23,8 @@ const char *const sql[SQL_COUNT_] = {
 			  " RETURNING id",
 	[SQL_RUN_UPDATE] = "UPDATE run SET status = ?2, ended_ns = ?3, mailboxes = ?4,"
 			   " messages = ?5, bytes = ?6, expunged = ?7, findings = ?8,"
-			   " in_flight = ?9, gaps = ?10, buffered = ?11 WHERE id = ?1",
+			   " in_flight = ?9, gaps = ?10, buffered = ?11, round = ?12, carried = ?13"
+			   " WHERE id = ?1",
 	[SQL_RUN_COUNT] = "SELECT count(*) FROM run WHERE status <> ?1 AND status <> ?2",
 	[SQL_RUN_ENDED] = "SELECT " RUN_COLUMNS " FROM run WHERE target = ?1 AND status <> ?2 AND"
 			  " status <> ?3 ORDER BY id DESC LIMIT 1",
@@ -35,8 +36,9 @@ const char *const sql[SQL_COUNT_] = {
 		" SET name = ?3, partition = ?4, legacy_dirs = ?5, has_unique_id = ?6,"
 		" listed_run = ?7",
 	[SQL_MAILBOX_NEXT] =
-		"SELECT key, name, partition, legacy_dirs, has_unique_id FROM mailbox"
-		" WHERE target = ?1 AND key > ?3 AND listed_run = ?2 ORDER BY key LIMIT 1",
+		"SELECT key, name, partition, legacy_dirs, has_unique_id, verified_run, messages,"
+		" bytes FROM mailbox WHERE target = ?1 AND key > ?3 AND listed_run = ?2"
+		" ORDER BY key LIMIT 1",
 	[SQL_MAILBOX_VERIFIED] = "UPDATE mailbox SET verified_ns = ?4, verified_run = ?2,"
 				 " messages = ?5, bytes = ?6 WHERE target = ?1 AND key = ?3",
 	[SQL_MAILBOX_FORGET] = "DELETE FROM mailbox WHERE target = ?1 AND key = ?2",
@@ -44,19 +46,21 @@ const char *const sql[SQL_COUNT_] = {
 	[SQL_MAILBOX_GET] = "SELECT listed_run, verified_run FROM mailbox WHERE target = ?1 AND"
 			    " key = ?2",
 	/* What a later run says of itself counts only once it is complete: until then a mailbox that
-	 * it has gone over is as old as the beginning of the complete run. */
-	[SQL_COVERAGE] = "SELECT min(iif(m.verified_run = ?2, m.verified_ns, r.started_ns)),"
-			 " total(m.bytes) FROM mailbox m JOIN run r ON r.id = ?2"
-			 " WHERE m.target = ?1 AND m.verified_run >= ?2",
+	 * it has gone over is as old as the beginning of the complete run; of its round, where that run
+	 * went on with an earlier one. */
+	[SQL_COVERAGE] =
+		"SELECT min(iif(m.verified_run BETWEEN f.id AND r.id, m.verified_ns, f.started_ns)),"
+		" total(m.bytes) FROM run r JOIN run f ON f.id = iif(r.round = 0, r.id, r.round)"
+		" JOIN mailbox m ON m.target = ?1 AND m.verified_run >= f.id WHERE r.id = ?2",
 	[SQL_UNVERIFIED] = "SELECT count(*) FROM mailbox WHERE target = ?1 AND listed_run = ?2 AND"
-			   " verified_run <> ?2",
+			   " verified_run < (SELECT iif(round = 0, id, round) FROM run WHERE id = ?2)",
 	[SQL_FINDING_FIND] = "SELECT id, first_seen_ns FROM finding WHERE target = ?1 AND"
 			     " mailbox_key = ?2 AND object = ?3 AND code = ?4 AND closed_ns = 0",
 	[SQL_FINDING_NEW] =
 		"INSERT INTO finding(target, verdict, code, mailbox_key, mailbox, object, uid,"
 		" record, path, recorded, observed, detail, first_seen_ns, last_seen_ns, first_run,"
-		" last_run) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13,"
-		" ?14, ?14) RETURNING id",
+		" last_run, sectors) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+		" ?13, ?14, ?14, ?15) RETURNING id",
 	[SQL_FINDING_AGAIN] = "UPDATE finding SET last_seen_ns = ?2, last_run = ?3 WHERE id = ?1",
 	[SQL_SIGHTING] = "INSERT INTO sighting(finding, run, seen_ns, verdict, observed, detail)"
 			 " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
@@ -65,11 +69,32 @@ const char *const sql[SQL_COUNT_] = {
 	[SQL_FINDING_EACH] =
 		"SELECT f.id, f.target, f.verdict, f.code, t.store, t.host, f.mailbox_key,"
 		" f.mailbox, f.object, f.uid, f.record, f.path, f.recorded, f.observed, f.detail,"
-		" f.first_seen_ns, f.last_seen_ns, f.closed_ns, f.resolution"
+		" f.first_seen_ns, f.last_seen_ns, f.closed_ns, f.resolution, f.sectors"
 		" FROM finding f JOIN target t ON t.id = f.target"
 		" WHERE (?1 = 0 OR f.target = ?1) AND (?2 = 0 OR f.id = ?2)"
 		" AND (?3 = 0 OR f.closed_ns = 0) AND (?4 = 0 OR f.last_run <> ?4)"
 		" ORDER BY f.id",
 	[SQL_FINDING_COUNT] = "SELECT count(*) FROM finding WHERE target = ?1 AND closed_ns = 0",
-	[SQL_GAP_PUT] = "INSERT INTO gap(run, mailbox, path, why) VALUES(?1, ?2, ?3, ?4)",
+	[SQL_GAP_PUT] = "INSERT INTO gap(run, mailbox, path, why, mailbox_key)"
+			" VALUES(?1, ?2, ?3, ?4, ?5)",
+	[SQL_TARGET_EACH] = "SELECT id, key, store, host FROM target ORDER BY store, host, id",
+	[SQL_RUN_LAST] = "SELECT " RUN_COLUMNS " FROM run WHERE target = ?1 ORDER BY id DESC LIMIT 1",
+	[SQL_ROUND_FIND] =
+		"SELECT f.id, f.started_ns, l.id FROM run l JOIN run f ON"
+		" f.id = iif(l.round = 0, l.id, l.round) WHERE l.status = ?3 AND l.resumable = 1 AND"
+		" l.id = (SELECT max(p.id) FROM run p WHERE p.target = ?1 AND p.id < ?2 AND NOT"
+		/* One that went on with the round and was stopped before it verified anything. */
+		" (p.status = ?3 AND p.resumable = 0 AND p.round NOT IN (0, p.id) AND NOT EXISTS"
+		" (SELECT 1 FROM mailbox WHERE target = ?1 AND verified_run = p.id)))",
+	[SQL_RUN_RESUMABLE] = "UPDATE run SET resumable = 1 WHERE id = ?1",
+	[SQL_ROUND_DOUBTS] =
+		"SELECT mailbox_key FROM finding WHERE target = ?1 AND closed_ns = 0 UNION"
+		" SELECT g.mailbox_key FROM gap g JOIN run r ON r.id = g.run"
+		" WHERE r.target = ?1 AND r.id >= ?2",
+	[SQL_MARKER_PUT] =
+		"INSERT OR REPLACE INTO marker(target, volume, round, first_key, last_key, distance,"
+		" since_ns) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[SQL_MARKER_GET] = "SELECT first_key, last_key, distance, since_ns FROM marker"
+			   " WHERE target = ?1 AND volume = ?2 AND round = ?3",
+	[SQL_MARKER_FORGET] = "DELETE FROM marker WHERE target = ?1",
 };

@@ -20,6 +20,7 @@
 #include "verify/scanning.h"
 
 #define LOOKS_MAX 6
+#define SUSPICIONS_TAKEN 2048 /* no more are taken in before these are fewer */
 /* A file above last_uid belongs to an append under way, unless it is older than any append. */
 #define APPEND_MAX (10 * 60 * NS_PER_S)
 
@@ -36,6 +37,7 @@ int suspect(struct scanning *s, struct mailbox *mailbox, const struct suspicion 
 	suspicion->mailbox = mailbox_ref(mailbox);
 	suspicion->noticed_ns = clock_mono_ns();
 	suspicion->looks = 1;
+	suspicion->nr = s->next_suspicion++;
 	suspicion->next = s->suspicions;
 	s->suspicions = suspicion;
 	s->nr_suspicions++;
@@ -161,6 +163,60 @@ static int confirm_canary(struct scanning *s, const struct suspicion *what, stru
 	return RESOLVED;
 }
 
+/*
+ * A whole message that cannot be read may be one of many on a disk that has gone. Its index could be
+ * read when its mailbox was gone through; can it still, from the disk?
+ */
+static bool disk_has_gone(const struct relook *again)
+{
+	struct file file = FILE_NULL;
+	uint8_t *buf = aligned_alloc(FILE_ALIGN, FILE_ALIGN);
+	uint64_t n;
+	int r = 0;
+
+	if (buf && again->mailbox->index_dir.fd >= 0)
+		r = file_open(&file, again->mailbox->index_dir.fd, "cyrus.index");
+	if (buf && r == 0 && file.fd >= 0)
+		r = file_read(&file, 0, buf, FILE_ALIGN, &n);
+	file_close(&file);
+	free(buf);
+	return r && file_error_is_media(r);
+}
+
+/* Says once that a disk has gone; the scan of its target ends. */
+static int tell_disk_gone(struct scanning *s, const struct suspicion *what, struct road *road)
+{
+	s->device_failed = true;
+	if (!road || road->failed)
+		return tell_gap(s, what, strerror(ENODEV));
+	road->failed = -ENODEV;
+	return scanning_gap(s, what->mailbox, road->device,
+			    "the device has gone: nothing can be read from it any more");
+}
+
+/* Unreadable twice: which sectors? Unless the whole device has failed meanwhile. */
+static int conclude_unreadable(struct scanning *s, struct suspicion *what,
+			       const struct relook *again, struct judgement second)
+{
+	struct road *road = roads_find(s, what->seen.identity.dev);
+	bool archive = what->witness.archived && dir_is_open(&again->mailbox->archive_dir);
+	struct sectors sectors;
+	char name[16];
+
+	if (road && road->failed)
+		return tell_gap(s, what, strerror(-road->failed));
+	(void)snprintf(name, sizeof(name), "%" PRIu32 ".", what->witness.uid);
+	int r = sectors_find(archive ? &again->mailbox->archive_dir : &again->mailbox->message_dir, name,
+			     &sectors);
+	if ((r || sectors.bytes_all >= what->seen.identity.size) && disk_has_gone(again))
+		return tell_disk_gone(s, what, road);
+	if (r == 0 && sectors.nr == 0) { /* this time all of it could be read */
+		what->first = second;
+		return LOOK_AGAIN;
+	}
+	return tell_message(s, what, FINDING_MESSAGE_UNREADABLE, r ? NULL : &sectors);
+}
+
 /* Both looks were bad, or one was: say which, or look again. */
 static int conclude_message(struct scanning *s, struct suspicion *what, struct relook *again,
 			    const struct observation *seen, struct judgement second)
@@ -170,6 +226,10 @@ static int conclude_message(struct scanning *s, struct suspicion *what, struct r
 
 	if (verdict.verdict == ASSAY_IN_FLIGHT)
 		return tell_in_flight(s, what);
+	if (verdict.verdict == ASSAY_OK) {
+		tally_found_good(s->tally, what->mailbox, seen);
+		return RESOLVED;
+	}
 	if (second.verdict == ASSAY_UNKNOWN) {
 		what->seen = *seen;
 		return tell_gap(s, what,
@@ -192,7 +252,9 @@ static int conclude_message(struct scanning *s, struct suspicion *what, struct r
 		return LOOK_AGAIN;
 	if (verdict.verdict != ASSAY_FLAKY)
 		what->seen = *seen;
-	return tell_message(s, what, verdict.code);
+	if (verdict.code == FINDING_MESSAGE_UNREADABLE)
+		return conclude_unreadable(s, what, again, second);
+	return tell_message(s, what, verdict.code, NULL);
 }
 
 static int confirm_message(struct scanning *s, struct suspicion *what)
@@ -257,11 +319,12 @@ static int confirm_extra(struct scanning *s, struct suspicion *what)
 		goto out;
 	}
 	(void)snprintf(name, sizeof(name), "%" PRIu32 ".", what->witness.uid);
-	r = again.mailbox->message_fd < 0 ? -ENOENT
-					  : file_identify(again.mailbox->message_fd, name, &file);
-	what->witness.archived = r == -ENOENT && again.mailbox->archive_fd >= 0;
+	r = dir_is_open(&again.mailbox->message_dir)
+		    ? dir_identify(&again.mailbox->message_dir, name, &file)
+		    : -ENOENT;
+	what->witness.archived = r == -ENOENT && dir_is_open(&again.mailbox->archive_dir);
 	if (what->witness.archived)
-		r = file_identify(again.mailbox->archive_fd, name, &file);
+		r = dir_identify(&again.mailbox->archive_dir, name, &file);
 	if (r == -ENOENT) {
 		r = tell_in_flight(s, what);
 		goto out;
@@ -280,7 +343,7 @@ static int confirm_extra(struct scanning *s, struct suspicion *what)
 		 clock_wall_ns() - file.ctime_ns < APPEND_MAX)
 		r = tell_in_flight(s, what);
 	else
-		r = tell_message(s, what, FINDING_MESSAGE_EXTRA);
+		r = tell_message(s, what, FINDING_MESSAGE_EXTRA, NULL);
 out:
 	relook_close(&again);
 	return r;
@@ -415,19 +478,23 @@ static int confirm_one(struct scanning *s, struct suspicion *what)
 
 static void suspicion_free(struct scanning *s, struct suspicion *what)
 {
-	pool_count_down(s->pool, what->mailbox);
+	tally_count_down(s->tally, what->mailbox);
 	mailbox_unref(what->mailbox);
 	free(what);
 	s->nr_suspicions--;
 }
 
-static void collect_from_pool(struct scanning *s)
+void confirm_collect(struct scanning *s)
 {
-	struct suspicion *list = pool_take_suspicions(s->pool);
+	/* Those that wait hold their readers up (blocks.c), so that memory stays bounded. */
+	if (s->nr_suspicions >= SUSPICIONS_TAKEN)
+		return;
+	struct suspicion *list = tally_take_suspicions(s->tally);
 
 	while (list) {
 		struct suspicion *next = list->next;
 		list->next = s->suspicions;
+		list->nr = s->next_suspicion++;
 		s->suspicions = list;
 		s->nr_suspicions++;
 		list = next;
@@ -462,7 +529,7 @@ int confirm(struct scanning *s, enum confirm_which which)
 			pool_wait_idle(s->pool);
 			r = scanning_flush(s);
 		}
-		collect_from_pool(s);
+		confirm_collect(s);
 		struct suspicion *list = take(s->suspicions);
 		while (list && r == 0) {
 			struct suspicion *what = list;
@@ -486,17 +553,18 @@ int confirm(struct scanning *s, enum confirm_which which)
 			s->suspicions = what;
 		}
 	} while (r == 0 && which == CONFIRM_ALL && !scanning_is_stopped(s) &&
-		 (s->suspicions || pool_count_suspicions(s->pool)));
+		 (s->suspicions || tally_count_suspicions(s->tally)));
 	return r;
 }
 
 void confirm_abandon(struct scanning *s)
 {
 	pool_wait_idle(s->pool);
-	collect_from_pool(s);
+	confirm_collect(s);
 	while (s->suspicions) {
 		struct suspicion *what = s->suspicions;
 		s->suspicions = what->next;
+		s->canary_dropped |= what->canary;
 		suspicion_free(s, what);
 	}
 }

@@ -43,19 +43,29 @@ struct judgement judge_message(const struct witness *witness, const struct obser
 	return (struct judgement){ ASSAY_OK, FINDING_CODE_COUNT_ };
 }
 
+/* What one of the looks does not know is not held against them. */
+static bool same_or_unknown(uint32_t a, uint32_t b)
+{
+	return a == 0 || b == 0 || a == b;
+}
+
 struct judgement judge_second_look(const struct judgement *first, const struct observation *before,
 				   const struct judgement *second, const struct observation *after)
 {
-	bool same = file_identity_equals(&before->identity, &after->identity);
+	bool same = file_identity_equals(&before->identity, &after->identity) &&
+		    same_or_unknown(before->generation, after->generation) &&
+		    same_or_unknown(before->mapping, after->mapping);
 
 	if (second->verdict == ASSAY_UNKNOWN)
 		return *second;
 	if (second->verdict == ASSAY_OK) {
 		/* Nothing was there before, or another file: then it came or changed meanwhile. */
 		bool was_read = first->verdict == ASSAY_CORRUPT ||
-				first->verdict == ASSAY_UNREADABLE;
+				(first->verdict == ASSAY_UNREADABLE && before->alone);
 		if (was_read && same && before->identity.ino)
 			return judgement_of(FINDING_MESSAGE_FLAKY);
+		if (first->verdict == ASSAY_UNREADABLE && same && before->identity.ino)
+			return *second;
 		return (struct judgement){ ASSAY_IN_FLIGHT, FINDING_CODE_COUNT_ };
 	}
 	if (same)

@@ -27,10 +27,13 @@ struct observation {
 	int error;	 /* 0, or the negative errno of open or read */
 	bool is_symlink; /* error is -ELOOP: a link stands in its place */
 	bool misplaced;	 /* it was found on the other partition of spool and archive */
+	bool alone; /* an error of the device came from a read of this message and nothing else */
 	bool direct;	 /* the bytes came from the disk, not from the page cache */
 	bool digested;	 /* digest is set: every byte was read */
 	uint8_t digest[SHA1_LEN];
 	struct file_identity identity; /* of what was opened; zero when nothing was */
+	uint32_t generation; /* of its inode; 0: not asked for */
+	uint32_t mapping;    /* where its bytes lie (verify/mapping); 0: not asked for */
 };
 
 struct judgement {
@@ -53,7 +56,11 @@ struct judgement judge_message(const struct witness *witness, const struct obser
 
 /*
  * Two looks at one message whose first look was bad, and whose index record has not changed:
+ * The same file has the same identity and, as far as both looks know them, the same generation and
+ * the same place on the disk.
  *   good now, same file as before    flaky        message.flaky
+ *   the same, but unreadable before, and not read alone
+ *                                    ok: neighbours share a request, and its error
  *   good now, another file           in-flight
  *   bad twice, same file or none     the second judgement
  *   bad twice, but the file changed  unknown: look again

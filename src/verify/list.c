@@ -5,7 +5,6 @@
 #include "verify/list.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 #include "base/clock.h"
 #include "format/cyrus/layout.h"
@@ -42,7 +41,7 @@ static int walk_source(struct source *src, bool restart, list_fn fn, void *ctx)
 	return r;
 }
 
-int list_walk(const struct imapd_conf *conf, list_fn fn, void *ctx)
+int list_walk(const struct imapd_conf *conf, struct image *image, list_fn fn, void *ctx)
 {
 	struct buf path = BUF_NULL;
 	int r;
@@ -51,7 +50,7 @@ int list_walk(const struct imapd_conf *conf, list_fn fn, void *ctx)
 	r = buf_error(&path);
 	for (int tries = 0; r == 0; tries++) {
 		struct source src = SOURCE_NULL;
-		r = source_open_file(&src, AT_FDCWD, buf_str(&path));
+		r = image_open_source(image, buf_str(&path), &src);
 		if (r == 0)
 			r = walk_source(&src, tries > 0, fn, ctx);
 		source_close(&src);

@@ -11,6 +11,7 @@
 #include "base/span.h"
 #include "format/cyrus/imapd_conf.h"
 #include "format/cyrus/mboxlist.h"
+#include "verify/image.h"
 
 /*
  * Called for each live mailbox, and with `entry` NULL for a record whose CRC is right and whose
@@ -20,10 +21,10 @@
 typedef int (*list_fn)(const struct mailbox_entry *entry, struct span key, bool restart, void *ctx);
 
 /*
- * Walks the list. 0; what `fn` returned; -EBADMSG: the database is damaged; -EPROTONOSUPPORT: an
+ * Walks the list, in `image` where it lies there (NULL: nowhere). 0; what `fn` returned; -EBADMSG: the database is damaged; -EPROTONOSUPPORT: an
  * engine or a record format that is not known here; -EAGAIN: it changed under every attempt; or
  * the errno of opening or reading it.
  */
-int list_walk(const struct imapd_conf *conf, list_fn fn, void *ctx) must_check;
+int list_walk(const struct imapd_conf *conf, struct image *image, list_fn fn, void *ctx) must_check;
 
 #endif

@@ -33,7 +33,7 @@ static int mailbox_set_entry(struct mailbox *mailbox, const struct mailbox_row *
 	return layout_add_mailbox_dir(&mailbox->dir, mailbox->conf, entry);
 }
 
-int mailbox_new(const struct imapd_conf *conf, const struct mailbox_row *row,
+int mailbox_new(const struct imapd_conf *conf, struct image *image, const struct mailbox_row *row,
 		struct mailbox **ret_mailbox)
 {
 	struct mailbox *mailbox = calloc(1, sizeof(*mailbox));
@@ -41,8 +41,9 @@ int mailbox_new(const struct imapd_conf *conf, const struct mailbox_row *row,
 	if (!mailbox)
 		return -ENOMEM;
 	mailbox->conf = conf;
+	mailbox->image = image;
 	mailbox->entry = MAILBOX_ENTRY_NULL;
-	mailbox->message_fd = mailbox->archive_fd = mailbox->index_fd = -1;
+	mailbox->message_dir = mailbox->archive_dir = mailbox->index_dir = DIR_NULL;
 	atomic_init(&mailbox->refs, 1);
 	int r = mailbox_set_entry(mailbox, row);
 	if (r) {
@@ -62,7 +63,7 @@ int mailbox_new_again(const struct mailbox *old, struct mailbox **ret_mailbox)
 		.legacy_dirs = old->entry.legacy_dirs,
 		.has_unique_id = old->entry.unique_id.len > 0,
 	};
-	int r = mailbox_new(old->conf, &row, ret_mailbox);
+	int r = mailbox_new(old->conf, old->image, &row, ret_mailbox);
 
 	if (r == 0)
 		(*ret_mailbox)->passes = old->passes + 1;
@@ -86,18 +87,11 @@ void mailbox_unref(struct mailbox *mailbox)
 	free(mailbox);
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-	*fd = -1;
-}
-
 void mailbox_close_dirs(struct mailbox *mailbox)
 {
-	close_fd(&mailbox->message_fd);
-	close_fd(&mailbox->archive_fd);
-	close_fd(&mailbox->index_fd);
+	dir_close(&mailbox->message_dir);
+	dir_close(&mailbox->archive_dir);
+	dir_close(&mailbox->index_dir);
 }
 
 static const char *mailbox_root(const struct mailbox *mailbox, enum mailbox_file kind)
@@ -105,33 +99,26 @@ static const char *mailbox_root(const struct mailbox *mailbox, enum mailbox_file
 	return layout_root(mailbox->conf, buf_str(&mailbox->entry.partition), kind);
 }
 
-static int open_dir(const struct mailbox *mailbox, enum mailbox_file kind, int *ret_fd)
+static int open_dir(const struct mailbox *mailbox, enum mailbox_file kind, struct dir *ret_dir)
 {
 	const char *root = mailbox_root(mailbox, kind);
 
-	if (!root)
-		return -ENODEV;
-	int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root_fd < 0)
-		return errno == ENOENT ? -ENODEV : -errno;
-	int r = file_open_beneath(root_fd, buf_str(&mailbox->dir), ret_fd);
-	(void)close(root_fd);
-	return r;
+	return root ? dir_open(ret_dir, mailbox->image, root, buf_str(&mailbox->dir)) : -ENODEV;
 }
 
 int mailbox_open_dirs(struct mailbox *mailbox)
 {
 	const char *spool = mailbox_root(mailbox, MAILBOX_FILE_MESSAGES);
 	const char *archive = mailbox_root(mailbox, MAILBOX_FILE_ARCHIVED);
-	int r = open_dir(mailbox, MAILBOX_FILE_INDEX, &mailbox->index_fd);
+	int r = open_dir(mailbox, MAILBOX_FILE_INDEX, &mailbox->index_dir);
 
 	if (r == 0) {
-		r = open_dir(mailbox, MAILBOX_FILE_MESSAGES, &mailbox->message_fd);
+		r = open_dir(mailbox, MAILBOX_FILE_MESSAGES, &mailbox->message_dir);
 		if (r == -ENOENT)
 			r = 0; /* with metadata elsewhere it is made for the first message */
 	}
 	if (r == 0 && archive && spool && strcmp(archive, spool) != 0) {
-		r = open_dir(mailbox, MAILBOX_FILE_ARCHIVED, &mailbox->archive_fd);
+		r = open_dir(mailbox, MAILBOX_FILE_ARCHIVED, &mailbox->archive_dir);
 		if (r == -ENOENT)
 			r = 0;
 	}
@@ -151,37 +138,17 @@ void mailbox_add_path(struct buf *b, const struct mailbox *mailbox, enum mailbox
 		buf_addf(b, "/%s", name);
 }
 
-static int pread_exact(int fd, void *buf, size_t len, uint64_t off, size_t *ret_n)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = pread(fd, (char *)buf + done, len - done, (off_t)(off + done));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	*ret_n = done;
-	return 0;
-}
-
 /* Reads and judges the header of the open index; call with the lock held where it can be had. */
 static int index_load_header(struct mailbox_index *ix)
 {
 	uint8_t bytes[INDEX_HEADER_MAX];
-	struct file_identity now;
-	size_t n;
+	uint64_t n;
 
-	int r = pread_exact(ix->fd, bytes, sizeof(bytes), 0, &n);
-	if (r == 0)
-		r = file_identify(ix->fd, "", &now);
+	int r = source_read(&ix->source, 0, bytes, sizeof(bytes), &n);
+	if (r == 0 && !ix->is_static)
+		r = file_identify(ix->source.fd, "", &ix->identity);
 	if (r)
 		return r;
-	ix->identity = now;
 	r = index_parse_header(span_of(bytes, n), &ix->header);
 	if (r == INDEX_UNKNOWN_VERSION) {
 		ix->state = INDEX_FOREIGN;
@@ -193,26 +160,39 @@ static int index_load_header(struct mailbox_index *ix)
 		uint64_t need = ix->header.start_offset +
 				(uint64_t)ix->header.nr_records * ix->header.record_size;
 		ix->state = ix->header.options & INDEX_OPTION_DELETED ? INDEX_GONE
-			    : need > now.size			      ? INDEX_SHORT
+			    : need > ix->identity.size	      ? INDEX_SHORT
 								      : INDEX_GOOD;
 	}
 	return 0;
 }
 
+/* A short shared lock, where others may write. */
+static void index_lock(struct mailbox_index *ix)
+{
+	ix->locked = !ix->is_static && file_lock_shared(ix->source.fd, LOCK_TIMEOUT) == 0;
+}
+
+static void index_unlock(struct mailbox_index *ix)
+{
+	if (ix->locked)
+		file_unlock(ix->source.fd);
+}
+
 int mailbox_index_open(struct mailbox_index *ix, const struct mailbox *mailbox)
 {
 	*ix = MAILBOX_INDEX_NULL;
-	int fd = file_open_quietly(mailbox->index_fd, INDEX_FILE, 0);
-	if (fd < 0)
-		return fd;
-	ix->fd = fd;
-	struct stat st;
-	int r = fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	int r = dir_open_source(&mailbox->index_dir, INDEX_FILE, &ix->source);
+	if (r)
+		return r;
+	ix->is_static = mailbox->index_dir.image != NULL;
+	if (ix->is_static)
+		r = dir_identify(&mailbox->index_dir, INDEX_FILE, &ix->identity);
+	else
+		ix->was_cached = file_is_cached(ix->source.fd);
 	if (r == 0) {
-		ix->locked = file_lock_shared(fd, LOCK_TIMEOUT) == 0;
+		index_lock(ix);
 		r = index_load_header(ix);
-		if (ix->locked)
-			file_unlock(fd);
+		index_unlock(ix);
 	}
 	if (r)
 		mailbox_index_close(ix);
@@ -221,7 +201,22 @@ int mailbox_index_open(struct mailbox_index *ix, const struct mailbox *mailbox)
 
 void mailbox_index_close(struct mailbox_index *ix)
 {
-	close_fd(&ix->fd);
+	if (ix->source.ops && !ix->is_static && !ix->was_cached)
+		file_forget(ix->source.fd);
+	source_close(&ix->source);
+}
+
+/* Is the file that is open still the one that its name stands for? -ESTALE: it is not. */
+static int index_is_named(const struct mailbox_index *ix, const struct mailbox *mailbox)
+{
+	struct file_identity named;
+
+	if (ix->is_static)
+		return 0;
+	int r = file_identify(mailbox->index_dir.fd, INDEX_FILE, &named);
+	if (r)
+		return r == -ENOENT ? -ESTALE : r;
+	return named.ino == ix->identity.ino && named.dev == ix->identity.dev ? 0 : -ESTALE;
 }
 
 int mailbox_index_read(struct mailbox_index *ix, const struct mailbox *mailbox, uint32_t first,
@@ -229,27 +224,20 @@ int mailbox_index_read(struct mailbox_index *ix, const struct mailbox *mailbox, 
 {
 	uint32_t generation = ix->header.generation, version = ix->header.version;
 	uint64_t len = (uint64_t)count * ix->header.record_size;
-	struct file_identity named;
-	size_t n = 0;
+	uint64_t n = 0;
 
-	ix->locked = file_lock_shared(ix->fd, LOCK_TIMEOUT) == 0;
+	index_lock(ix);
 	int r = index_load_header(ix);
 	if (r == 0 && (ix->state != INDEX_GOOD || ix->header.generation != generation ||
 		       ix->header.version != version))
 		r = -ESTALE;
-	/* The lock guards this file; is it still the one that the name stands for? */
-	if (r == 0) {
-		r = file_identify(mailbox->index_fd, INDEX_FILE, &named);
-		if (r == -ENOENT ||
-		    (r == 0 && (named.ino != ix->identity.ino || named.dev != ix->identity.dev)))
-			r = -ESTALE;
-	}
 	if (r == 0)
-		r = pread_exact(ix->fd, buf, len,
+		r = index_is_named(ix, mailbox);
+	if (r == 0)
+		r = source_read(&ix->source,
 				ix->header.start_offset + (uint64_t)first * ix->header.record_size,
-				&n);
-	if (ix->locked)
-		file_unlock(ix->fd);
+				buf, len, &n);
+	index_unlock(ix);
 	if (r == 0 && n < len)
 		r = -ENODATA;
 	return r;

@@ -26,15 +26,17 @@
 #include "format/cyrus/mboxlist.h"
 #include "io/file.h"
 #include "state/state.h"
+#include "verify/image.h"
 
 struct mailbox {
 	const struct imapd_conf *conf; /* borrowed */
 	struct mailbox_entry entry;
 	struct buf key; /* as in state */
 	struct buf dir; /* below any root */
-	int message_fd; /* directories; -1: not open or not there */
-	int archive_fd; /* -1 also when it is the same as message_fd's */
-	int index_fd;	/* the directory of cyrus.index */
+	struct image *image;  /* borrowed; NULL: all of it is on this host */
+	struct dir message_dir; /* directories; not open: closed, or not there */
+	struct dir archive_dir; /* not open also when it is the same as that of messages */
+	struct dir index_dir;	/* that of cyrus.index */
 	atomic_uint refs;
 
 	/* Of one pass over it. */
@@ -42,6 +44,7 @@ struct mailbox {
 	atomic_uint_fast64_t messages; /* verified good or bad: read to the end */
 	atomic_uint_fast64_t bytes;
 	atomic_uint_fast64_t gaps;
+	atomic_uint_fast64_t carried; /* messages that an earlier run of the round has verified */
 	int64_t started_ns; /* wall clock */
 	unsigned passes;   /* how often it was begun again */
 	bool superseded;   /* a later pass verifies it instead */
@@ -50,7 +53,7 @@ struct mailbox {
 
 /* A mailbox as state lists it, with no directory open and one reference. -EBADMSG when the row
  * cannot be a path (hostile mailboxes.db), -ENOMEM. */
-int mailbox_new(const struct imapd_conf *conf, const struct mailbox_row *row,
+int mailbox_new(const struct imapd_conf *conf, struct image *image, const struct mailbox_row *row,
 		struct mailbox **ret_mailbox) must_check;
 
 /* The same mailbox, to be opened afresh: for a second look. Errors as mailbox_new. */
@@ -80,14 +83,16 @@ enum index_state {
 };
 
 struct mailbox_index {
-	int fd;
+	struct source source;
+	bool is_static; /* in an image: nobody writes it, and there is nothing to lock */
 	bool locked; /* the lock was had for the last read */
+	bool was_cached; /* before it was opened here */
 	struct index_header header;
 	struct file_identity identity;
 	enum index_state state;
 };
 
-#define MAILBOX_INDEX_NULL ((struct mailbox_index){ .fd = -1 })
+#define MAILBOX_INDEX_NULL ((struct mailbox_index){ .source = SOURCE_NULL })
 
 /*
  * Opens cyrus.index and reads its header; what is wrong with that is in ix->state, not an error.

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "io/dev.h"
+#include "verify/mapping.h"
+
 int observer_init(struct observer *observer)
 {
 	*observer = OBSERVER_NULL;
@@ -38,13 +41,13 @@ void observer_fini(struct observer *observer)
 
 static int digest_file(struct observer *observer, struct file *file, struct observation *seen)
 {
-	uint64_t off = 0, n;
+	uint64_t off = 0, n, align = file->identity.dio_align;
 
 	int r = sha1_begin(observer->sha1);
 	while (r == 0) {
 		/* Ask for what there is, rounded up: a longer read would zero the rest of the buffer. */
 		uint64_t left = file->identity.size - min_of(off, file->identity.size);
-		uint64_t len = min_of((left + FILE_ALIGN) / FILE_ALIGN * FILE_ALIGN,
+		uint64_t len = min_of((left + align) / align * align,
 				      (uint64_t)OBSERVER_BUF);
 		r = file_read(file, off, observer->buf, len, &n);
 		if (r || n == 0)
@@ -78,6 +81,11 @@ static void observe_file(struct observer *observer, int dirfd, const char *name,
 	if (seen->error == -ENOENT || seen->error == -EINVAL || seen->error == -ELOOP)
 		seen->error = -EIO;
 	seen->direct = file.direct;
+	if (observer->is_second) {
+		if (dev_generation(file.fd, &seen->generation))
+			seen->generation = 0;
+		seen->mapping = mapping_of_file(file.fd, file.identity.size);
+	}
 	/* It must not have changed under the read; if it did, the second look decides. */
 	struct file_identity after;
 	if (seen->error == 0 && file_identify(file.fd, "", &after) == 0 &&
@@ -86,22 +94,71 @@ static void observe_file(struct observer *observer, int dirfd, const char *name,
 	file_close(&file);
 }
 
+/* The same for a file in an image, of which nothing changes. */
+static int digest_source(struct observer *observer, struct source *src, struct observation *seen)
+{
+	uint64_t off = 0, n = 1;
+	int r = sha1_begin(observer->sha1);
+
+	while (r == 0 && n > 0) {
+		r = source_read(src, off, observer->buf, OBSERVER_BUF, &n);
+		if (r == 0 && n > 0)
+			r = sha1_update(observer->sha1, observer->buf, n);
+		off += r == 0 ? n : 0;
+	}
+	if (r == 0)
+		r = sha1_end(observer->sha1, seen->digest);
+	if (r == 0)
+		seen->digested = off == seen->identity.size;
+	return r;
+}
+
+static void observe_in_image(struct observer *observer, const struct dir *dir, const char *name,
+			     struct observation *seen)
+{
+	struct volume *volume = dir->image->volume;
+	struct source src = SOURCE_NULL;
+
+	*seen = (struct observation){ .direct = volume->direct };
+	source_forget(&volume->source);
+	seen->error = dir_identify(dir, name, &seen->identity);
+	if (seen->error == 0)
+		seen->error = dir_open_source(dir, name, &src);
+	seen->is_symlink = seen->error == -ELOOP;
+	if (seen->error == 0 && seen->identity.size <= UINT32_MAX) {
+		seen->error = digest_source(observer, &src, seen);
+		if (seen->error == -ENOENT || seen->error == -EINVAL || seen->error == -ELOOP)
+			seen->error = -EIO;
+	}
+	source_close(&src);
+}
+
+static void observe_in(struct observer *observer, const struct dir *dir, const char *name,
+		       struct observation *seen)
+{
+	if (dir->image)
+		observe_in_image(observer, dir, name, seen);
+	else
+		observe_file(observer, dir->fd, name, seen);
+}
+
 void observe_message(struct observer *observer, const struct mailbox *mailbox,
 		     const struct witness *witness, struct observation *seen)
 {
-	int first = mailbox->message_fd, second = mailbox->archive_fd;
+	const struct dir *first = &mailbox->message_dir, *second = &mailbox->archive_dir;
 	char name[16];
 
 	(void)snprintf(name, sizeof(name), "%" PRIu32 ".", witness->uid);
-	if (witness->archived && mailbox->archive_fd >= 0) {
-		first = mailbox->archive_fd;
-		second = mailbox->message_fd;
+	if (witness->archived && dir_is_open(&mailbox->archive_dir)) {
+		first = &mailbox->archive_dir;
+		second = &mailbox->message_dir;
 	}
 	*seen = (struct observation){ .error = -ENOENT };
-	if (first >= 0)
-		observe_file(observer, first, name, seen);
-	if (seen->error == -ENOENT && second >= 0) {
-		observe_file(observer, second, name, seen);
+	if (dir_is_open(first))
+		observe_in(observer, first, name, seen);
+	if (seen->error == -ENOENT && dir_is_open(second)) {
+		observe_in(observer, second, name, seen);
 		seen->misplaced = seen->error == 0;
 	}
+	seen->alone = observer->is_second;
 }

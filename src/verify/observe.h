@@ -16,10 +16,11 @@
 struct observer {
 	uint8_t *buf; /* OBSERVER_BUF bytes, aligned for O_DIRECT */
 	struct sha1 *sha1;
+	bool is_second; /* looks, made alone: they ask for generation and mapping as well */
 };
 
 #define OBSERVER_BUF (1u << 20) /* bytes */
-#define OBSERVER_NULL ((struct observer){ NULL, NULL })
+#define OBSERVER_NULL ((struct observer){ .buf = NULL })
 
 /* -ENOMEM. Release with observer_fini, which may be called twice. */
 int observer_init(struct observer *observer) must_check;

@@ -25,6 +25,14 @@
 #define PASS_TRIES 8
 #define SUSPICIONS_MAX 2048 /* before the scan stops to resolve them */
 
+/* A message file as its directory shows it. */
+struct seen_file {
+	uint32_t uid;
+	struct place place;
+};
+
+#define FILES_MAX (1u << 20) /* of a window that are remembered: others are read as files */
+
 struct pass {
 	struct scanning *s;
 	struct mailbox *mailbox;
@@ -32,6 +40,9 @@ struct pass {
 	uint32_t window;     /* number of the window: UIDs [window << 24, (window + 1) << 24) */
 	uint32_t max_in_window; /* highest bit set, relative */
 	uint8_t has_files[256 / 8]; /* windows that hold a message file */
+	struct seen_file *files;    /* of the window, ascending by UID once listed */
+	size_t nr_files, files_cap;
+	size_t next_file; /* records ascend as well */
 	uint64_t expunged;
 };
 
@@ -56,44 +67,74 @@ static void bits_clear(struct pass *p, uint64_t from, uint64_t to)
 	}
 }
 
-static int pass_list_dir(struct pass *p, int dirfd)
+/* Without the memory for it the message is read as a file. */
+static void remember_file(struct pass *p, uint32_t uid, uint64_t ino, bool archive)
 {
-	int fd = file_open_quietly(dirfd, ".", O_DIRECTORY);
-	if (fd < 0)
-		return fd;
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
+	if (p->nr_files == p->files_cap) {
+		size_t cap = max_of(p->files_cap * 2, (size_t)256);
+		struct seen_file *files =
+			cap <= FILES_MAX ? reallocarray(p->files, cap, sizeof(*files)) : NULL;
+		if (!files)
+			return;
+		p->files = files;
+		p->files_cap = cap;
+	}
+	if (ino <= UINT32_MAX) /* ext4 has no other */
+		p->files[p->nr_files++] =
+			(struct seen_file){ uid, { (uint32_t)ino, archive } };
+}
 
-	if (!dir) {
-		int r = -errno;
-		(void)close(fd);
-		return r;
+static int compare_files(const void *a, const void *b)
+{
+	const struct seen_file *x = a, *y = b;
+
+	return x->uid < y->uid ? -1 : x->uid > y->uid;
+}
+
+/* Where the file of a UID was seen; UIDs are asked for in ascending order. */
+static struct place place_of(struct pass *p, uint32_t uid)
+{
+	while (p->next_file < p->nr_files && p->files[p->next_file].uid < uid)
+		p->next_file++;
+	if (p->next_file < p->nr_files && p->files[p->next_file].uid == uid)
+		return p->files[p->next_file].place;
+	return (struct place){ 0, false };
+}
+
+struct pass_listing {
+	struct pass *p;
+	bool archive;
+};
+
+static int on_file(const char *name, uint64_t ino, unsigned type, void *ctx)
+{
+	struct pass_listing *listing = ctx;
+	struct pass *p = listing->p;
+	uint32_t uid;
+
+	if ((type != DT_REG && type != DT_UNKNOWN) || !layout_parse_message_name(name, &uid))
+		return 0;
+	uint32_t window = uid >> WINDOW_BITS;
+	p->has_files[window / 8] |= (uint8_t)(1 << (window % 8));
+	if (window == p->window) {
+		bit_set(p, uid);
+		remember_file(p, uid, ino, listing->archive);
 	}
-	errno = 0;
-	while ((entry = readdir(dir))) {
-		uint32_t uid;
-		bool may_be_file = entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN;
-		if (may_be_file && layout_parse_message_name(entry->d_name, &uid)) {
-			uint32_t window = uid >> WINDOW_BITS;
-			p->has_files[window / 8] |= (uint8_t)(1 << (window % 8));
-			if (window == p->window)
-				bit_set(p, uid);
-		}
-		errno = 0;
-	}
-	int r = -errno;
-	(void)closedir(dir);
-	return r;
+	return 0;
 }
 
 static int pass_list(struct pass *p)
 {
+	struct pass_listing messages = { p, false }, archive = { p, true };
 	int r = 0;
 
-	if (p->mailbox->message_fd >= 0)
-		r = pass_list_dir(p, p->mailbox->message_fd);
-	if (r == 0 && p->mailbox->archive_fd >= 0)
-		r = pass_list_dir(p, p->mailbox->archive_fd);
+	p->nr_files = p->next_file = 0;
+	if (dir_is_open(&p->mailbox->message_dir))
+		r = dir_list(&p->mailbox->message_dir, on_file, &messages);
+	if (r == 0 && dir_is_open(&p->mailbox->archive_dir))
+		r = dir_list(&p->mailbox->archive_dir, on_file, &archive);
+	if (p->nr_files)
+		qsort(p->files, p->nr_files, sizeof(p->files[0]), compare_files);
 	return r;
 }
 
@@ -109,8 +150,9 @@ static int pass_suspect_record(struct pass *p, uint32_t nr, enum finding_code co
 	return suspect(p->s, p->mailbox, &what);
 }
 
-static void pass_submit(struct pass *p, const struct index_record *record)
+static int pass_submit(struct pass *p, const struct index_record *record)
 {
+	struct place place = place_of(p, record->uid);
 	struct witness witness = {
 		.uid = record->uid,
 		.size = record->size,
@@ -118,7 +160,7 @@ static void pass_submit(struct pass *p, const struct index_record *record)
 	};
 
 	memcpy(witness.guid, record->guid, sizeof(witness.guid));
-	pool_submit(p->s->pool, p->mailbox, &witness);
+	return roads_submit(p->s, p->mailbox, &witness, &place);
 }
 
 /* The CRC check must notice one flipped bit in a record that was just found good. */
@@ -167,10 +209,9 @@ static int pass_record(struct pass *p, uint32_t nr, const uint8_t *bytes, struct
 	walk->last_uid = record.uid;
 	if (!first_time)
 		return 0;
-	if (record.flags & (INDEX_FLAG_EXPUNGED | INDEX_FLAG_UNLINKED))
-		p->expunged++;
-	else
-		pass_submit(p, &record);
+	if (!(record.flags & (INDEX_FLAG_EXPUNGED | INDEX_FLAG_UNLINKED)))
+		return pass_submit(p, &record);
+	p->expunged++;
 	return 0;
 }
 
@@ -178,7 +219,7 @@ static int pass_make_room(struct pass *p)
 {
 	struct scanning *s = p->s;
 
-	if (s->nr_suspicions + pool_count_suspicions(s->pool) > SUSPICIONS_MAX)
+	if (s->nr_suspicions + tally_count_suspicions(s->tally) > SUSPICIONS_MAX)
 		return confirm(s, CONFIRM_ALL);
 	return scanning_collect(s);
 }
@@ -354,14 +395,17 @@ int pass_mailbox(struct scanning *s, struct mailbox *mailbox)
 	atomic_store(&mailbox->pending, 1);
 	mailbox->started_ns = clock_wall_ns();
 	s->nr_open_mailboxes++;
+	roads_begin_pass(s, mailbox);
 	int r = mailbox_open_dirs(mailbox);
 	if (r)
 		r = pass_bad_dirs(&p, r);
 	else
 		r = pass_windows(&p);
 	mailbox_index_close(&p.ix);
+	free(p.files);
 	s->run.expunged += p.expunged;
+	roads_end_pass(s);
 	/* From here on the mailbox belongs to the pool, which hands it back when all is done. */
-	pool_count_down(s->pool, mailbox);
+	tally_count_down(s->tally, mailbox);
 	return r;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the parts of one scan share: scan.c leads, survey.c lists the mailboxes, pass.c goes through
- * one mailbox, pool.c reads messages, confirm.c takes the second look, tell.c puts it into words,
- * closing.c closes what was disproved. Internal to verify/.
+ * one mailbox, roads.c decides how a message is read: as a file (pool.c, reader.c) or in blocks
+ * (blocks.c); tally.c keeps the books of what was read, confirm.c takes the second look, tell.c
+ * puts it into words, closing.c closes what was disproved, resume.c goes on where an interrupted
+ * run stopped. Internal to verify/.
  *
  * Threads: one scan thread owns state, the survey and every suspicion; reader threads only take
- * jobs and give back suspicions and finished mailboxes through the pool. Nothing else is shared.
+ * jobs and give back suspicions and finished mailboxes through the tally. Nothing else is shared.
  */
 #ifndef VERIFY_SCANNING_H
 #define VERIFY_SCANNING_H
@@ -17,10 +19,15 @@
 #include "base/compiler.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "digest/sha1_batch.h"
+#include "io/ring.h"
 #include "state/state.h"
+#include "verify/blocks.h"
 #include "verify/mailbox.h"
 #include "verify/observe.h"
 #include "verify/scan.h"
+#include "verify/sectors.h"
+#include "verify/tally.h"
 
 enum suspicion_kind {
 	SUSPECT_MESSAGE, /* witness, seen, first */
@@ -38,51 +45,94 @@ struct suspicion {
 	struct witness witness;
 	struct observation seen;
 	struct judgement first;
-	uint32_t record; /* counted from 1 */
-	int error;	 /* errno of an index or directory that could not be read */
+	uint32_t record;    /* counted from 1 */
+	int error;	    /* errno of an index or directory that could not be read */
 	int64_t noticed_ns; /* monotonic: when it was last looked at */
 	unsigned looks;
+	uint64_t nr; /* ascending, in the order of being noticed */
 	bool canary;
 };
 
+/* ---- pool.c: messages read as files ---- */
+
 struct pool;
 
-/* `nr` threads. -ENOMEM, or the errno of pthread_create. Release with pool_free, which waits for
- * the jobs under way. */
-int pool_new(unsigned nr, struct pool **ret_pool) must_check;
+#define POOL_THREADS_MAX 64
+
+/* With io_uring there are few threads, and with `fault` there is one. */
+struct pool_options {
+	enum ring_engine engine;
+	enum sha1_engine sha1; /* with io_uring; without, it is OpenSSL */
+	unsigned readers;      /* threads without io_uring, 1 to POOL_THREADS_MAX */
+	struct fault *fault;   /* for tests, with io_uring only; NULL: none. Borrowed */
+	/* Once it is seen not to be zero, in submit or wait, what is queued is dropped. May be NULL. */
+	struct throttle_limits limits;
+	/* Asked by the scan thread while it waits: true drops what is queued. May be NULL. */
+	bool (*is_stopped)(void *ctx);
+	void *ctx;
+};
+
+/*
+ * -ENOMEM; the errno of pthread_create; when it may be nothing but io_uring, why that cannot be
+ * had. Release with pool_free, which waits for the jobs under way. `tally` is borrowed.
+ */
+int pool_new(struct tally *tally, const struct pool_options *options,
+	     struct pool **ret_pool) must_check;
 void pool_free(struct pool *pool);
 
-/*
- * Hands over one message to read; waits while the queue is full. The mailbox's `pending` is counted
- * up here, and down when the message is done or, where it is suspicious, when the suspicion is
- * resolved.
- */
-void pool_submit(struct pool *pool, struct mailbox *mailbox, const struct witness *witness);
+/* Other limits from now on. */
+void pool_set_limits(struct pool *pool, const struct throttle_limits *limits);
+
+/* What reads, "io_uring" or "pread", and why it is not io_uring ("" when it is). */
+const char *pool_engine_name(const struct pool *pool);
+const char *pool_why(const struct pool *pool);
 
 /*
- * True once the planted fault is on its way: beside the first message that is found good, the same
- * message is read once more against a record with one bit wrong. If that is not noticed, no good
- * verdict of this scan means anything.
+ * Hands over one message of a mailbox whose directories are open; waits while the queue is full.
+ * `ino` is its inode, if it is known, or 0: what is queued is read in that order. Counts the
+ * mailbox's `pending` up.
  */
-bool pool_has_planted_canary(struct pool *pool);
-
-/* Counts `pending` down for the pass itself or for a resolved suspicion; the mailbox comes out of
- * pool_take_done when it reaches 0. */
-void pool_count_down(struct pool *pool, struct mailbox *mailbox);
+void pool_submit(struct pool *pool, struct mailbox *mailbox, const struct witness *witness,
+		 uint64_t ino);
 
 /* Waits until no job is queued or under way. */
 void pool_wait_idle(struct pool *pool);
 
-/* The mailboxes that are done since the last call, linked by next_done; NULL when there is none. */
-struct mailbox *pool_take_done(struct pool *pool);
+/* The mailboxes whose messages are all in one window of blocks: from `first` to `last`. */
+struct window {
+	struct buf first, last; /* keys; `last` empty: there is none yet */
+	bool has_first;
+	bool holds_all;	  /* of the mailbox that is gone through now */
+	int64_t begun_ns; /* wall clock: when the first of them was begun */
+};
 
-/* The suspicions since the last call, linked by next. The caller owns them. */
-struct suspicion *pool_take_suspicions(struct pool *pool);
-size_t pool_count_suspicions(struct pool *pool);
+/* How the messages of one filesystem are read. */
+struct road {
+	uint64_t dev;
+	struct blocks *blocks; /* NULL: as files */
+	int dirfd;	       /* on the filesystem; -1 without blocks */
+	int failed;	       /* errno of the device: nothing more is read from it */
+	char device[256];      /* "" when there is none */
+	char disk[256];	       /* the whole disk that it lies on; "" when that is not known */
+	char why[400];	       /* they are not read in blocks */
+	struct window collecting, reading;
+	/* How far an earlier run of the round has come; distance 0: nowhere. */
+	struct buf marker_first, marker_last;
+	uint64_t marker_distance;
+	int64_t marker_since_ns;
+	uint64_t floor;	  /* no marker is kept before it */
+	unsigned windows; /* started */
+	/* How far this run has come, to be kept when what was suspected until then is resolved. */
+	uint64_t candidate;
+	uint64_t candidate_nr;
+};
 
-/* Messages read, bytes of them so far, and how many only through the page cache. */
-void pool_get_totals(struct pool *pool, uint64_t *ret_messages, uint64_t *ret_bytes,
-		     uint64_t *ret_buffered);
+#define ROADS_MAX 16 /* filesystems; what is on more is read as files */
+#define WITH_DIRS_MAX                                                                              \
+	64 /* mailboxes whose directories are open; each holds up to three descriptors */
+
+/* So many messages are read before anything is carried over. */
+#define PLACES_WANTED 16u
 
 struct scanning {
 	struct state *state;
@@ -92,26 +142,118 @@ struct scanning {
 	const struct log *log;
 	int64_t target_id;
 	struct run run;
+	struct tally *tally;
 	struct pool *pool;
 	struct observer observer; /* of the scan thread: second looks */
 	struct suspicion *suspicions;
 	size_t nr_suspicions;
-	unsigned nr_open_mailboxes;
-	struct mailbox *again; /* to be passed through once more; linked by next_done */
-	struct map in_flight; /* mailbox key NUL object: not to be closed by this run */
+	unsigned nr_open_mailboxes; /* with something pending */
+	struct mailbox
+		*with_dirs[WITH_DIRS_MAX]; /* references: messages of theirs are read as files */
+	unsigned nr_with_dirs;
+	struct mailbox *passing; /* borrowed */
+	struct road roads[ROADS_MAX];
+	unsigned nr_roads;
+	bool resumed;		/* goes on with `round` */
+	uint64_t carried_bytes; /* of mailboxes that an earlier run has verified */
+	struct round round;
+	struct map doubts;     /* keys of mailboxes that are verified anew */
+	char first_key[17];    /* mailboxes are gone through from behind it, and around */
+	unsigned nr_submitted; /* messages, up to PLACES_WANTED: places for the planted faults */
+	bool is_resumable;
+	bool device_failed;    /* a disk has gone or hangs: the scan of this target ends */
+	bool going_again;      /* through mailboxes that moved: no window of theirs has a range */
+	int64_t checkpoint_ns; /* monotonic */
+	uint64_t next_suspicion;
+	uint64_t origin_seed;	 /* copies of one store begin at different places of their disks */
+	struct mailbox *again;	 /* to be passed through once more; linked by next_done */
+	struct map in_flight;	 /* mailbox key NUL object: not to be closed by this run */
 	bool in_flight_overflow; /* there were more than are kept: this run closes nothing */
 	bool canary_found;
+	bool canary_dropped; /* seen once, and not looked at again */
 	bool index_canary_found;
 	int64_t started_mono_ns;
+	struct throttle_limits limits;
+	volatile sig_atomic_t stop; /* as scanning_is_stopped() has seen it last, for the readers */
 	int64_t last_progress_ns;
 	bool in_transaction;
 	int64_t transaction_ns; /* monotonic: when it was begun */
-	uint64_t *uids; /* bitmap of pass.c: message files not accounted for */
-	bool survey_whole; /* the whole list was read */
+	uint64_t *uids;		/* bitmap of pass.c: message files not accounted for */
+	bool survey_whole;	/* the whole list was read */
 	uint64_t nr_mailboxes_total;
 	uint64_t nr_mailboxes_missed; /* passes with something not checked */
-	uint64_t expected_bytes; /* of the last complete run; 0: unknown */
+	uint64_t expected_bytes;      /* of the last complete run; 0: unknown */
 };
+
+/* ---- roads.c ---- */
+
+/* Where a directory says that a message lies. */
+struct place {
+	uint32_t ino; /* 0: not known */
+	bool archive; /* on the archive partition */
+};
+
+/*
+ * Has a message read, in the blocks of its volume or as a file. Its mailbox's directories are open.
+ * Waits while queues are full. An error stops the scan.
+ */
+int roads_submit(struct scanning *s, struct mailbox *mailbox, const struct witness *witness,
+		 const struct place *place) must_check;
+
+/* The road of a filesystem, or NULL where none was needed yet. */
+struct road *roads_find(struct scanning *s, uint64_t dev);
+
+/* Starts to read what was collected where nothing else is being read; between two mailboxes. */
+int roads_start_early(struct scanning *s) must_check;
+
+/* Has everything read that was submitted, and waits for it. */
+int roads_finish(struct scanning *s) must_check;
+
+/*
+ * Around the pass through a mailbox, whose directories stay open meanwhile. Blocks need none; those of a
+ * mailbox with messages that are read as files are closed when these have been read.
+ */
+void roads_begin_pass(struct scanning *s, struct mailbox *mailbox);
+void roads_end_pass(struct scanning *s);
+
+/* Waits for the messages that are read as files, and closes the directories kept open for them. */
+void roads_close_dirs(struct scanning *s);
+
+/* The scan is stopped: waits for what is under way, and remembers how far it came. */
+int roads_stop(struct scanning *s) must_check;
+
+/* Says how messages were read, by events->road. */
+void roads_tell(struct scanning *s);
+
+/* s->limits have changed. */
+void roads_set_limits(struct scanning *s);
+
+void roads_free(struct scanning *s);
+
+/* ---- resume.c ---- */
+
+/* Decides whether this run goes on with an earlier one; the run has begun. */
+int resume_begin(struct scanning *s) must_check;
+
+/* True when an earlier run of the round has verified this mailbox: it is carried over. */
+bool resume_skips(struct scanning *s, const struct mailbox_row *row);
+
+/* True when messages of the mailbox may have been read before the marker of the road. */
+bool resume_may_carry(const struct scanning *s, const struct road *road,
+		      const struct mailbox *mailbox);
+
+/* Looks up how far an earlier run has come on the volume of a new road with blocks. */
+int resume_open_road(struct scanning *s, struct road *road) must_check;
+
+/* Remembers how far the run has come, every options->checkpoint_ns or `now`. */
+int resume_checkpoint(struct scanning *s, bool now) must_check;
+
+/* The run has ended: what is not to be gone on with is forgotten. */
+int resume_end(struct scanning *s) must_check;
+
+void window_fini(struct window *window);
+void window_begin_mailbox(struct window *window, const struct mailbox *mailbox);
+void window_end_mailbox(struct window *window, const struct mailbox *mailbox);
 
 /* ---- survey.c ---- */
 
@@ -147,6 +289,9 @@ int suspect(struct scanning *s, struct mailbox *mailbox, const struct suspicion 
 enum confirm_which { CONFIRM_DUE, CONFIRM_ALL };
 int confirm(struct scanning *s, enum confirm_which which) must_check;
 
+/* Takes in the suspicions that the readers have raised. */
+void confirm_collect(struct scanning *s);
+
 /* Drops what was not resolved, when a scan is stopped. */
 void confirm_abandon(struct scanning *s);
 
@@ -165,7 +310,9 @@ int tell_in_flight(struct scanning *s, const struct suspicion *what) must_check;
 int tell_gap(struct scanning *s, const struct suspicion *what, const char *why) must_check;
 
 /* It is wrong. The last two are gaps as well: messages could not be checked because of them. */
-int tell_message(struct scanning *s, const struct suspicion *what, enum finding_code code) must_check;
+/* `sectors`: which of the message cannot be read; NULL: not looked for. */
+int tell_message(struct scanning *s, const struct suspicion *what, enum finding_code code,
+		 const struct sectors *sectors) must_check;
 int tell_record(struct scanning *s, const struct suspicion *what, const struct mailbox_index *ix,
 		const uint8_t *bytes) must_check;
 int tell_index(struct scanning *s, const struct suspicion *what, const struct mailbox_index *ix,
@@ -178,7 +325,8 @@ int closing_run(struct scanning *s) must_check;
 
 /* ---- scan.c ---- */
 
-bool scanning_is_stopped(const struct scanning *s);
+/* By a signal, because its time is over, or because a disk has failed altogether. */
+bool scanning_is_stopped(struct scanning *s);
 
 /*
  * What a scan writes is gathered into transactions of half a second, since each costs a flush of

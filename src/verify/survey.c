@@ -65,7 +65,7 @@ static int list_into_state(struct scanning *s)
 	if (r)
 		return r;
 	s->nr_mailboxes_total = 0;
-	r = list_walk(&s->target->imapd_conf, put_entry, s);
+	r = list_walk(&s->target->imapd_conf, s->target->image, put_entry, s);
 	int committed = scanning_flush(s);
 	return r ? r : committed;
 }
@@ -162,7 +162,7 @@ static int compare_entry(const struct mailbox_entry *entry, struct span key, boo
 		.has_unique_id = by_id,
 	};
 	mailbox_unref(take(wanted->moved));
-	int r = mailbox_new(wanted->mailbox->conf, &row, &wanted->moved);
+	int r = mailbox_new(wanted->mailbox->conf, wanted->mailbox->image, &row, &wanted->moved);
 	if (r == 0)
 		wanted->moved->passes = wanted->mailbox->passes + 1;
 	return r;
@@ -171,7 +171,7 @@ static int compare_entry(const struct mailbox_entry *entry, struct span key, boo
 int survey_find(struct scanning *s, const struct mailbox *mailbox, struct mailbox **ret_moved)
 {
 	struct looking_for wanted = { .mailbox = mailbox };
-	int r = list_walk(&s->target->imapd_conf, compare_entry, &wanted);
+	int r = list_walk(&s->target->imapd_conf, s->target->image, compare_entry, &wanted);
 
 	if (r || wanted.found || !wanted.moved) {
 		mailbox_unref(wanted.moved);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "format/assay/conf.h"
 #include "format/cyrus/imapd_conf.h"
+#include "verify/image.h"
 
 struct target {
 	char *store;
@@ -20,6 +21,7 @@ struct target {
 	char *imapd_conf_path;
 	char *key;
 	struct imapd_conf imapd_conf;
+	struct image *image; /* owned; NULL: all of it is on this host */
 	bool is_named; /* by the configuration: its name is worth remembering */
 };
 
@@ -35,9 +37,17 @@ void target_fini(struct target *target);
 int target_open(struct target *target, const char *store, const char *host,
 		const char *imapd_conf_path, const struct log *log) must_check;
 
-/* Resolves "STORE" or "STORE@HOST" in the configuration. -ENOENT, said in `log`, when none is so
- * named; else as target_open. */
-int target_open_named(struct target *target, const struct conf *conf, const char *name,
+/*
+ * The same for a store that lies wholly or partly in an image, which is taken over, also on failure. It
+ * is another target than the store when it is mounted: its key names the filesystem too.
+ */
+int target_open_image(struct target *target, const char *store, const char *host,
+		      const char *imapd_conf_path, struct image *image,
 		      const struct log *log) must_check;
+
+/* Resolves "STORE" or "STORE@HOST" in the configuration. -ENOENT, said in `log`, when none is so
+ * named; else as target_open_image, with `image` or NULL. */
+int target_open_named(struct target *target, const struct conf *conf, const char *name,
+		      struct image *image, const struct log *log) must_check;
 
 #endif

@@ -12,6 +12,7 @@
 #include "verify/scanning.h"
 
 #define IN_FLIGHT_MAX 65536 /* kept by name */
+#define SECTORS_TOLD 8	    /* ranges in words; state and JSON have more */
 
 void suspicion_object(const struct suspicion *what, char out[32])
 {
@@ -63,7 +64,8 @@ struct words {
 	struct buf path;
 	char recorded[64];
 	char observed[96];
-	char detail[256];
+	char detail[1024];
+	struct buf sectors; /* as state keeps them */
 };
 
 static void words_of_message(struct words *w, const struct suspicion *what, enum finding_code code)
@@ -119,18 +121,36 @@ static int tell(struct scanning *s, const struct suspicion *what, enum finding_c
 			.recorded = *w->recorded ? w->recorded : NULL,
 			.observed = *w->observed ? w->observed : NULL,
 			.detail = *w->detail ? w->detail : NULL,
+			.sectors = w->sectors.len ? buf_str(&w->sectors) : NULL,
 		};
 		r = scanning_finding(s, &finding);
 	}
 	buf_fini(&w->path);
+	buf_fini(&w->sectors);
 	return r;
 }
 
-int tell_message(struct scanning *s, const struct suspicion *what, enum finding_code code)
+/* Which sectors cannot be read, behind what is said of the file. */
+static void words_of_sectors(struct words *w, const struct sectors *sectors)
+{
+	struct buf text = BUF_NULL;
+	size_t len = strlen(w->detail);
+
+	sectors_add_text(&text, sectors, SECTORS_TOLD);
+	(void)snprintf(w->detail + len, sizeof(w->detail) - len, "%s%s", len ? "; unreadable: " : "",
+		       buf_str(&text));
+	buf_fini(&text);
+	sectors_add_record(&w->sectors, sectors);
+}
+
+int tell_message(struct scanning *s, const struct suspicion *what, enum finding_code code,
+		 const struct sectors *sectors)
 {
 	struct words w = { .path = BUF_NULL };
 
 	words_of_message(&w, what, code);
+	if (sectors)
+		words_of_sectors(&w, sectors);
 	return tell(s, what, code, &w);
 }
 

@@ -179,6 +179,16 @@ static const char *set_policy_key(struct policy *policy, const char *key, const 
 	};
 	uint64_t readers;
 
+	if (strcmp(key, "scan_bandwidth") == 0)
+		return text_parse_bytes(value, &policy->scan_bandwidth)
+			       ? "is not a number of bytes such as 100M or 1GiB"
+			       : NULL;
+	if (strcmp(key, "scan_iops") == 0)
+		return span_parse_u64(span_of_str(value), UINT32_MAX, &policy->scan_iops)
+			       ? "is not a number"
+			       : NULL;
+	if (strcmp(key, "scan_polite") == 0)
+		return text_parse_bool(value, &policy->scan_polite) ? "is neither yes nor no" : NULL;
 	for (size_t i = 0; i < array_size(durations); i++) {
 		if (strcmp(key, durations[i].key) != 0)
 			continue;

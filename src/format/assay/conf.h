@@ -44,7 +44,10 @@ struct policy {
 	int64_t gate_deadline_ns; /* what has not answered by then is unknown; default 10 s */
 	int64_t gate_patience_ns; /* how long the gate watches a log drain; default 3 s */
 	int64_t settle_ns;	 /* a suspicion is looked at again after this; default 2 s */
-	uint32_t readers;	 /* threads that read messages, 1-64; default 8 */
+	uint32_t readers;	 /* threads that read messages without io_uring, 1-64; default 8 */
+	uint64_t scan_bandwidth; /* bytes/s that a scan reads from a disk; default 0: no ceiling */
+	uint64_t scan_iops;	 /* reads/s; default 0: no ceiling */
+	bool scan_polite;	 /* a scan gives way to others; default no */
 };
 
 struct conf {

@@ -225,6 +225,59 @@ static void refuses_durations_it_would_have_to_guess(void)
 	}
 }
 
+static void reads_bytes_with_any_unit(void)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} cases[] = {
+		{ "0", 0 },
+		{ "1", 1 },
+		{ "512B", 512 },
+		{ "512 B", 512 },
+		{ "1K", 1024 },
+		{ "1KiB", 1024 },
+		{ "4 KiB", 4096 },
+		{ "100M", UINT64_C(100) << 20 },
+		{ "100MiB", UINT64_C(100) << 20 },
+		{ "3G", UINT64_C(3) << 30 },
+		{ "2TiB", UINT64_C(2) << 40 },
+		{ "007", 7 },
+		{ "18446744073709551615", UINT64_MAX },
+		{ "16777215T", UINT64_C(16777215) << 40 },
+	};
+
+	for (size_t i = 0; i < array_size(cases); i++) {
+		uint64_t bytes = 99;
+		CU_ASSERT_EQUAL(text_parse_bytes(cases[i].text, &bytes), 0);
+		CU_ASSERT_EQUAL(bytes, cases[i].bytes);
+	}
+}
+
+static void refuses_bytes_it_would_have_to_guess(void)
+{
+	static const struct {
+		const char *text;
+		int r;
+	} cases[] = {
+		{ "", -EINVAL },      { "M", -EINVAL },	     { "-5", -EINVAL },
+		{ "+5", -EINVAL },    { " 5", -EINVAL },     { "1.5M", -EINVAL },
+		{ "100k", -EINVAL },  { "100m", -EINVAL },   { "100MB", -EINVAL },
+		{ "100Mi", -EINVAL }, { "100MiBs", -EINVAL }, { "100M/s", -EINVAL },
+		{ "100 M ", -EINVAL }, { "100BB", -EINVAL }, { "100iB", -EINVAL },
+		{ "0x10", -EINVAL },  { "1M1", -EINVAL },    { "1P", -EINVAL },
+		{ "5\tM", -EINVAL },
+		{ "18446744073709551616", -ERANGE },
+		{ "16777216T", -ERANGE },
+		{ "18014398509481984K", -ERANGE },
+	};
+
+	for (size_t i = 0; i < array_size(cases); i++) {
+		uint64_t bytes;
+		CU_ASSERT_EQUAL(text_parse_bytes(cases[i].text, &bytes), cases[i].r);
+	}
+}
+
 static void reads_yes_and_no_in_their_usual_spellings(void)
 {
 	static const char *const yes[] = { "yes", "YES", "Yes", "true", "True", "on", "ON", "1" };
@@ -373,6 +426,8 @@ static const struct test_case cases[] = {
 	{ "writes_times_in_utc", writes_times_in_utc },
 	{ "reads_durations_with_any_unit", reads_durations_with_any_unit },
 	{ "refuses_durations_it_would_have_to_guess", refuses_durations_it_would_have_to_guess },
+	CASE(reads_bytes_with_any_unit),
+	CASE(refuses_bytes_it_would_have_to_guess),
 	{ "reads_yes_and_no_in_their_usual_spellings", reads_yes_and_no_in_their_usual_spellings },
 	{ "knows_utf8_by_its_definition", knows_utf8_by_its_definition },
 	{ "makes_any_bytes_printable", makes_any_bytes_printable },

@@ -84,6 +84,9 @@ static void has_the_documented_defaults(void)
 	CU_ASSERT_EQUAL(room.conf.policy.gate_patience_ns, 3 * NS_PER_S);
 	CU_ASSERT_EQUAL(room.conf.policy.settle_ns, 2 * NS_PER_S);
 	CU_ASSERT_EQUAL(room.conf.policy.readers, 8);
+	CU_ASSERT_EQUAL(room.conf.policy.scan_bandwidth, 0); /* no ceiling */
+	CU_ASSERT_EQUAL(room.conf.policy.scan_iops, 0);
+	CU_ASSERT_FALSE(room.conf.policy.scan_polite);
 	room_close(&room);
 }
 
@@ -96,6 +99,7 @@ static void reads_a_whole_one(void)
 		   "# a comment\n; another\n" HOST
 		   "[policy]\nmax_lag = 90s\nmax_scan_age=3d\ngate_deadline = 1min\n"
 		   "gate_patience = 0\nsettle = 20ms\nreaders = 64\n"
+		   "scan_bandwidth = 100M\nscan_iops = 200\nscan_polite = yes\n"
 		   "[store s1]\nimapd_conf = /etc/i1.conf\nrole = master\npeers = h2 h3\n"
 		   "[store s1@h2]\nimapd_conf = /mnt/h2/i1.conf\nrole = replica\nchannel = two\n"
 		   "[store s2]\nimapd_conf = /etc/i2.conf\nrole = replica\n"
@@ -110,6 +114,9 @@ static void reads_a_whole_one(void)
 	CU_ASSERT_EQUAL(room.conf.policy.gate_patience_ns, 0);
 	CU_ASSERT_EQUAL(room.conf.policy.settle_ns, 20 * NS_PER_MS);
 	CU_ASSERT_EQUAL(room.conf.policy.readers, 64);
+	CU_ASSERT_EQUAL(room.conf.policy.scan_bandwidth, UINT64_C(100) << 20);
+	CU_ASSERT_EQUAL(room.conf.policy.scan_iops, 200);
+	CU_ASSERT_TRUE(room.conf.policy.scan_polite);
 	CU_ASSERT_EQUAL(room.conf.nr_copies, 3);
 	const struct copy *copy = conf_find_copy(&room.conf, "s1", NULL);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
@@ -146,6 +153,16 @@ static void refuses_each_wrong_line_with_its_place_and_reason(void)
 		{ "[policy]\nreaders = 0\n", ":2: [policy] readers is not a number from 1 to 64" },
 		{ "[policy]\nreaders = 65\n", ":2: [policy] readers is not a number from 1 to 64" },
 		{ "[policy]\nreaders = many\n", ":2: [policy] readers is not a number" },
+		{ "[policy]\nscan_bandwidth = 100MB\n",
+		  ":2: [policy] scan_bandwidth is not a number of bytes such as 100M or 1GiB" },
+		{ "[policy]\nscan_bandwidth = -1\n", ":2: [policy] scan_bandwidth is not a number" },
+		{ "[policy]\nscan_bandwidth = 99999999999T\n",
+		  ":2: [policy] scan_bandwidth is not a number" },
+		{ "[policy]\nscan_bandwidth =\n", ":2: [policy] scan_bandwidth is not a number" },
+		{ "[policy]\nscan_iops = 1K\n", ":2: [policy] scan_iops is not a number" },
+		{ "[policy]\nscan_iops = 4294967296\n", ":2: [policy] scan_iops is not a number" },
+		{ "[policy]\nscan_polite = maybe\n",
+		  ":2: [policy] scan_polite is neither yes nor no" },
 		{ "[store s1]\nrole = boss\n",
 		  ":2: [store s1] role is neither master nor replica" },
 		{ "[store s1]\nrole = master\nrole = master\n",

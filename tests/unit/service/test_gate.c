@@ -86,7 +86,7 @@ static void pair_end(struct pair *p)
 static enum run_status scan_side(struct pair *p, int side, const volatile sig_atomic_t *stop)
 {
 	struct scan_options options = { .settle_ns = NS_PER_MS, .readers = 2, .stop = stop };
-	struct scan_events events = { NULL, NULL, NULL, NULL };
+	struct scan_events events = { .ctx = NULL };
 	struct target target = TARGET_NULL;
 	struct state *state = NULL;
 	struct run run = { 0 };
@@ -554,6 +554,52 @@ static void a_scan_that_was_not_complete_is_unknown(void)
 	pair_end(&p);
 }
 
+/* A run of `age_ns` ago that was interrupted behind user.ann, and one that went on just now. */
+static void make_round(struct pair *p, int64_t age_ns)
+{
+	static const char *const names[] = { "user.ann", "user.ann.Sent", "user.bob^b" };
+	int64_t now = clock_wall_ns();
+	struct run first = { .status = RUN_INTERRUPTED, .ended_ns = now - age_ns };
+	struct run second = { .status = RUN_COMPLETE, .ended_ns = now };
+	struct state *state = NULL;
+	char real[400];
+
+	(void)snprintf(real, sizeof(real), "%s/replica/conf", p->dir);
+	char *key = realpath(real, NULL);
+	CU_ASSERT_EQUAL_FATAL(state_open(p->state_dir, STATE_WRITE, NULL, &state), 0);
+	CU_ASSERT_EQUAL(state_target_find(state, key, &first.target), 0);
+	CU_ASSERT_EQUAL(state_run_begin(state, first.target, now - age_ns, &first.id), 0);
+	first.round = first.id;
+	CU_ASSERT_EQUAL(state_run_update(state, &first), 0);
+	CU_ASSERT_EQUAL(state_run_begin(state, first.target, now, &second.id), 0);
+	second.target = first.target;
+	second.round = first.id;
+	for (size_t i = 0; i < array_size(names); i++) {
+		struct span id = span_of_str(mkstore_get_unique_id(p->stores[1], names[i]));
+		int64_t run = i ? second.id : first.id, at_ns = i ? now : now - age_ns;
+		CU_ASSERT_EQUAL(state_mailbox_verified(state, first.target, run, id, at_ns, 3, 2700),
+				0);
+	}
+	CU_ASSERT_EQUAL(state_run_update(state, &second), 0);
+	state_close(state);
+	free(key);
+}
+
+/* However young the run that ended it is. */
+static void a_round_is_as_old_as_what_its_first_run_verified(void)
+{
+	struct pair p;
+
+	pair_begin_ready(&p);
+	make_round(&p, DAY_S * NS_PER_S);
+	decide(&p);
+	check(&p, GATE_INTACT, ASSAY_RESULT_PASS, "intact.verified");
+	make_round(&p, 2 * DAY_S * NS_PER_S);
+	decide(&p);
+	check(&p, GATE_INTACT, ASSAY_RESULT_FAIL, "intact.too_old");
+	pair_end(&p);
+}
+
 static void an_interrupted_scan_is_no_evidence_and_takes_none_away(void)
 {
 	volatile sig_atomic_t stop = 1;
@@ -651,6 +697,7 @@ static const struct test_case cases[] = {
 	CASE(an_open_finding_denies_until_it_is_closed),
 	CASE(an_old_scan_denies),
 	CASE(a_scan_that_was_not_complete_is_unknown),
+	CASE(a_round_is_as_old_as_what_its_first_run_verified),
 	CASE(an_interrupted_scan_is_no_evidence_and_takes_none_away),
 	CASE(a_damaged_state_is_unknown),
 	CASE(what_has_not_answered_by_the_deadline_is_unknown),

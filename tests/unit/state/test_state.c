@@ -127,7 +127,7 @@ static void refuses_databases_that_are_not_ours(void)
 		{ "CREATE TABLE t(x); PRAGMA application_id = 1; PRAGMA user_version = 1",
 		  -EBADMSG },
 		{ "CREATE TABLE t(x); PRAGMA user_version = 1", -EBADMSG },
-		{ "PRAGMA application_id = 1634956153; PRAGMA user_version = 2", -EPROTONOSUPPORT },
+		{ "PRAGMA application_id = 1634956153; PRAGMA user_version = 3", -EPROTONOSUPPORT },
 		{ "PRAGMA application_id = 1634956153; PRAGMA user_version = 99",
 		  -EPROTONOSUPPORT },
 	};
@@ -431,7 +431,8 @@ static void keeps_names_of_any_bytes(void)
 	struct finding finding = finding_of(target, "message:1");
 	finding.mailbox_key = finding.mailbox = finding.path = span_of(bytes, sizeof(bytes));
 	CU_ASSERT_EQUAL(state_finding_put(state, run, 1, &finding), 0);
-	CU_ASSERT_EQUAL(state_gap_put(state, run, finding.mailbox, finding.path, "why"), 0);
+	CU_ASSERT_EQUAL(state_gap_put(state, run, finding.mailbox_key, finding.mailbox,
+				      finding.path, "why"), 0);
 	struct mailbox_row row = { .key = finding.mailbox,
 				   .name = finding.mailbox,
 				   .partition = finding.mailbox,

@@ -217,7 +217,7 @@ static void follows_the_table_of_second_looks(void)
 	} rows[] = {
 		/* Good now, the same file: flaky. */
 		{ &digest, &ok, SAME, ASSAY_FLAKY, FINDING_MESSAGE_FLAKY },
-		{ &unreadable, &ok, SAME, ASSAY_FLAKY, FINDING_MESSAGE_FLAKY },
+		{ &unreadable, &ok, SAME, ASSAY_OK, NO_CODE }, /* a neighbour's error, it may be */
 		/* Good now, another file: in flight. */
 		{ &digest, &ok, OTHER_INODE, ASSAY_IN_FLIGHT, NO_CODE },
 		{ &digest, &ok, OTHER_DEVICE, ASSAY_IN_FLIGHT, NO_CODE },
@@ -252,6 +252,45 @@ static void follows_the_table_of_second_looks(void)
 		identities(rows[i].change, &before, &after);
 		check(judge_second_look(rows[i].first, &before, rows[i].second, &after),
 		      rows[i].verdict, rows[i].code);
+		if (rows[i].verdict == ASSAY_OK) { /* read alone, the error was its own */
+			before.alone = true;
+			check(judge_second_look(rows[i].first, &before, rows[i].second, &after),
+			      ASSAY_FLAKY, FINDING_MESSAGE_FLAKY);
+		}
+	}
+}
+
+/* Generation and place tell files apart as far as both looks know them. */
+static void tells_files_apart_by_generation_and_place(void)
+{
+	static const struct {
+		uint32_t before, after;
+		bool same;
+	} rows[] = {
+		{ 0, 0, true }, { 5, 0, true },	 { 0, 5, true },
+		{ 5, 5, true }, { 5, 6, false }, { UINT32_MAX, 1, false },
+	};
+
+	for (size_t i = 0; i < array_size(rows); i++) {
+		for (size_t j = 0; j < array_size(rows); j++) {
+			struct observation before = good_look(), after = good_look();
+			bool same = rows[i].same && rows[j].same;
+			before.generation = rows[i].before;
+			after.generation = rows[i].after;
+			before.mapping = rows[j].before;
+			after.mapping = rows[j].after;
+			/* Good now: by the same bytes of the disk, or by others. */
+			check(judge_second_look(&digest, &before, &ok, &after),
+			      same ? ASSAY_FLAKY : ASSAY_IN_FLIGHT, FINDING_MESSAGE_FLAKY);
+			before.alone = true;
+			check(judge_second_look(&unreadable, &before, &ok, &after),
+			      same ? ASSAY_FLAKY : ASSAY_IN_FLIGHT, FINDING_MESSAGE_FLAKY);
+			/* Wrong again: what is wrong now has been seen once. */
+			check(judge_second_look(&digest, &before, &digest, &after),
+			      same ? ASSAY_CORRUPT : ASSAY_UNKNOWN, FINDING_MESSAGE_DIGEST);
+			check(judge_second_look(&digest, &before, &unreadable, &after),
+			      same ? ASSAY_UNREADABLE : ASSAY_UNKNOWN, FINDING_MESSAGE_UNREADABLE);
+		}
 	}
 }
 
@@ -298,6 +337,7 @@ static const struct test_case cases[] = {
 	CASE(follows_the_table_of_what_was_read),
 	CASE(tells_every_wrong_size),
 	CASE(follows_the_table_of_second_looks),
+	CASE(tells_files_apart_by_generation_and_place),
 	CASE(says_unknown_when_the_second_look_could_not_be_had),
 	CASE(never_calls_a_bad_second_look_good),
 };

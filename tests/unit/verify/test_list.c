@@ -48,7 +48,7 @@ static int on_entry(const struct mailbox_entry *entry, struct span key, bool res
 static int walk(struct room *room)
 {
 	room->nr_live = room->nr_odd = room->nr_restarts = 0;
-	return list_walk(&room->conf, on_entry, room);
+	return list_walk(&room->conf, NULL, on_entry, room);
 }
 
 static void room_open(struct room *room, unsigned nr)

@@ -56,7 +56,7 @@ static struct mailbox *mailbox_of(const struct scene *s)
 	};
 	struct mailbox *mailbox = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(mailbox_new(&s->target.imapd_conf, &row, &mailbox), 0);
+	CU_ASSERT_EQUAL_FATAL(mailbox_new(&s->target.imapd_conf, NULL, &row, &mailbox), 0);
 	return mailbox;
 }
 
@@ -90,7 +90,7 @@ static void refuses_rows_that_cannot_be_a_path(void)
 			.has_unique_id = rows[i].has_unique_id,
 		};
 		struct mailbox *mailbox = NULL;
-		CU_ASSERT_EQUAL(mailbox_new(&s.target.imapd_conf, &row, &mailbox), -EBADMSG);
+		CU_ASSERT_EQUAL(mailbox_new(&s.target.imapd_conf, NULL, &row, &mailbox), -EBADMSG);
 		CU_ASSERT_PTR_NULL(mailbox);
 	}
 	scene_close(&s);
@@ -104,16 +104,16 @@ static void opens_its_directories_and_closes_them_twice(void)
 	scene_begin(&s);
 	struct mailbox *mailbox = mailbox_of(&s);
 	CU_ASSERT_EQUAL(mailbox_open_dirs(mailbox), 0);
-	CU_ASSERT_TRUE(mailbox->message_fd >= 0 && mailbox->index_fd >= 0);
-	CU_ASSERT_EQUAL(mailbox->archive_fd, -1);
+	CU_ASSERT_TRUE(dir_is_open(&mailbox->message_dir) && dir_is_open(&mailbox->index_dir));
+	CU_ASSERT_FALSE(dir_is_open(&mailbox->archive_dir));
 	CU_ASSERT_EQUAL(mailbox_new_again(mailbox, &again), 0);
-	CU_ASSERT_EQUAL(again->message_fd, -1);
+	CU_ASSERT_FALSE(dir_is_open(&again->message_dir));
 	CU_ASSERT_TRUE(span_equals(buf_span(&again->key), buf_span(&mailbox->key)));
 	CU_ASSERT_TRUE(span_equals(buf_span(&again->dir), buf_span(&mailbox->dir)));
 	CU_ASSERT_EQUAL(again->passes, 1);
 	mailbox_close_dirs(mailbox);
 	mailbox_close_dirs(mailbox);
-	CU_ASSERT_EQUAL(mailbox->message_fd, -1);
+	CU_ASSERT_FALSE(dir_is_open(&mailbox->message_dir));
 	mailbox_unref(mailbox_ref(mailbox)); /* not the last reference */
 	mailbox_unref(mailbox);
 	mailbox_unref(again);
@@ -134,7 +134,7 @@ static void says_why_a_directory_cannot_be_opened(void)
 	CU_ASSERT_EQUAL(mailbox_open_dirs(mailbox), -ENOENT);
 	CU_ASSERT_EQUAL(symlink(away, path), 0); /* the right files, in a wrong place */
 	CU_ASSERT_EQUAL(mailbox_open_dirs(mailbox), -EXDEV);
-	CU_ASSERT_EQUAL(mailbox->index_fd, -1);
+	CU_ASSERT_FALSE(dir_is_open(&mailbox->index_dir));
 	buf_clear(&mailbox->entry.partition);
 	buf_add_str(&mailbox->entry.partition, "elsewhere");
 	CU_ASSERT_EQUAL(mailbox_open_dirs(mailbox), -ENODEV);

@@ -84,17 +84,17 @@ static void has_one_key_however_it_is_named(void)
 	conf.host = strdup("h1");
 	conf.copies = copies;
 	conf.nr_copies = 2;
-	CU_ASSERT_EQUAL(target_open_named(&target, &conf, "s1", &room.log), 0);
+	CU_ASSERT_EQUAL(target_open_named(&target, &conf, "s1", NULL, &room.log), 0);
 	CU_ASSERT_STRING_EQUAL(target.host, "h1");
 	CU_ASSERT_STRING_EQUAL(target.key, room.config);
 	target_fini(&target);
-	CU_ASSERT_EQUAL(target_open_named(&target, &conf, "s1@h2", &room.log), 0);
+	CU_ASSERT_EQUAL(target_open_named(&target, &conf, "s1@h2", NULL, &room.log), 0);
 	CU_ASSERT_STRING_EQUAL(target.host, "h2");
 	target_fini(&target);
 	CU_ASSERT_EQUAL(room.nr_said, 0);
 	static const char *const strangers[] = { "s2", "s1@h3", "s1@", "@h1", "", "s1@h2@x" };
 	for (size_t i = 0; i < array_size(strangers); i++)
-		CU_ASSERT_EQUAL(target_open_named(&target, &conf, strangers[i], &room.log),
+		CU_ASSERT_EQUAL(target_open_named(&target, &conf, strangers[i], NULL, &room.log),
 				-ENOENT);
 	CU_ASSERT_EQUAL(room.nr_said, array_size(strangers));
 	CU_ASSERT_PTR_NULL(target.key);
