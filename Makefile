@@ -111,7 +111,7 @@ cli_srcs := $(call sources_of,cli)
 support_srcs := $(sort $(wildcard tests/support/*.c))
 suite_srcs := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 bench_srcs := $(sort $(wildcard tests/bench/*.c))
-campaign_names := scan
+campaign_names := scan resume
 fuzz_srcs := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(fuzz_srcs))
 

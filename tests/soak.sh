@@ -3,9 +3,11 @@
 #
 # soak.sh [NAME [MINUTES [SEED]]]: a live pair under load, scanned back to back. Runs the case
 # churn of lab/test-live.sh for MINUTES (2), then one flip on each side of the same pair, because a
-# scan that says nothing for hours may have gone blind. Its lines come first; the last is
+# scan that says nothing for hours may have gone blind. NAME is churn: messages are read as files
+# or in blocks, as the disk of this machine allows; or blocks: the pair lives on loop devices of
+# its own, and most messages must be read in the order of the disk. Its lines come first; the last is
 #
-#   soak churn minutes=M checks=C false=P missed=Q ok
+#   soak NAME minutes=M checks=C false=P missed=Q ok
 #
 #   checks   scans that ran beside the churn
 #   false    findings that they, or the scan of either side afterwards, made
@@ -20,10 +22,14 @@ export LC_ALL=C
 cd "$(dirname "$0")/.." || exit 1
 
 name=${1:-churn} minutes=${2:-2} seed=${3:-}
-if [ "$name" != churn ]; then
-	echo "soak: there is no soak '$name'; there is: churn" >&2
+case $name in
+churn) ;;
+blocks) export LOOP=1 ;;
+*)
+	echo "soak: there is no soak '$name'; there are: churn blocks" >&2
 	exit 3
-fi
+	;;
+esac
 if ! [[ $minutes =~ ^[1-9][0-9]{0,4}$ ]]; then
 	echo "soak: MINUTES must be a whole number from 1 to 99999, not '$minutes'" >&2
 	exit 3

@@ -107,6 +107,8 @@ expect_strict() {
 	fi
 }
 
+status() { call status --config "$CONF" --state "$STATE" --json; }
+
 # Splits the lines of scans by their type, so that each schema is also tried alone.
 expect_parts() {
 	local type
@@ -122,8 +124,15 @@ test_healthy() {
 	expect_schema "check-config" config
 	gate
 	expect_schema "gate, never scanned" gate
+	status
+	expect_schema "status, never scanned" status
 	scan
 	expect_schema "scan, clean" scan
+	scan --progress
+	cp "$ERR" "$OUT"
+	expect_schema "scan, progress" progress
+	status
+	expect_schema "status, ok" status
 	gate
 	expect_schema "gate, permit" gate
 	findings --json
@@ -146,6 +155,8 @@ test_damaged() {
 	expect_schema "scan, findings" scan
 	findings --json
 	expect_schema "findings, open" finding
+	status
+	expect_schema "status, findings" status
 	gate
 	expect_schema "gate, deny because of damage" gate
 	mv "$dir" "$WORK/moved"
@@ -166,6 +177,8 @@ test_damaged() {
 	mv "$WORK/replica/conf/mailboxes.db" "$WORK/aside"
 	scan s1@imap22
 	expect_schema "scan, no list of mailboxes" scan
+	status
+	expect_schema "status, a later run was not complete" status
 	gate
 	expect_schema "gate, no list of mailboxes" gate
 	mv "$WORK/aside" "$WORK/replica/conf/mailboxes.db"
@@ -182,6 +195,10 @@ test_bytes() {
 	expect_json "scan below a folder of strange bytes: whole as base64" \
 		'any(found[]; (.path_base64 | @base64d | startswith("/")) and
 			(.path | test("[^ -~]") | not))'
+	call status --config "$CONF" --state "$WORK/state.bytes" --json
+	expect_schema "status, a name of strange bytes" status
+	expect_json "status, a name of strange bytes: whole as base64" \
+		'any(.[]; .role == null and (.store | startswith("/")))'
 	mv "$strange" "$WORK/replica"
 }
 
@@ -214,5 +231,5 @@ test_damaged
 test_bytes
 test_stale
 expect_parts
-for schema in scan gate config; do expect_strict "$schema"; done
+for schema in scan gate config status progress; do expect_strict "$schema"; done
 finish

@@ -5,7 +5,9 @@
 #
 # Scan and gate run under strace, every call on a path or a descriptor is judged, and the store is
 # compared with itself before and after. The judge itself is tried on commands that do write. What
-# it allows: anything in the state directory, output to the standard descriptors, read locks.
+# it allows: anything in the state directory, output to the standard descriptors, read locks, and
+# a ring that the kernel was told to read with and nothing else. What goes through a ring is not
+# traced, so scans are traced without one as well.
 set -u -o pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -22,7 +24,7 @@ judge_traces() { # ALLOWED-FOLDER... -- TRACE...
 	sub allowed {
 		my ($path) = @_;
 		$path =~ s{/+}{/}g;
-		return 1 if $path =~ /^(pipe|socket):/;
+		return 1 if $path =~ /^(?:pipe|socket):|^anon_inode:\[io_uring\]$/;
 		return scalar grep { $path eq $_ or index($path, "$_/") == 0 } @allowed;
 	}
 	# All paths a call names: of descriptors, and relative ones below their directory.
@@ -39,9 +41,30 @@ judge_traces() { # ALLOWED-FOLDER... -- TRACE...
 	}
 	my $changes = qr/^(?:rename|unlink|rmdir|mkdir|link|symlink|mknod|chmod|fchmodat|l?chown|
 		fchownat|utime|futimesat|truncate|l?setxattr|l?removexattr|mount|umount|chroot|swapon|
-		setns|bpf|io_uring|creat|acct|quotactl)/x;
+		setns|bpf|creat|acct|quotactl)/x;
 	my $writes = qr/^(?:write|pwrite|ftruncate|fallocate|fchmod$|fchown$|fsetxattr|
 		fremovexattr|copy_file_range|sendfile|splice|vmsplice|tee)/x;
+	# What goes through a ring is not traced, so the kernel must have been told to refuse the rest.
+	my $ring_ops = qr/^(?:READ|READ_FIXED|OPENAT|STATX|CLOSE|ASYNC_CANCEL)$/;
+	my $ring_registers = qr/^IORING_(?:REGISTER_(?:PROBE|BUFFERS|RESTRICTIONS|ENABLE_RINGS)|
+		UNREGISTER_BUFFERS)$/x;
+	my %restricted;
+	sub ring_call {
+		my ($call, $args) = @_;
+		return undef if $call eq "io_uring_enter";
+		return $args =~ /IORING_SETUP_R_DISABLED/ ? undef : "makes a ring that may write"
+			if $call eq "io_uring_setup";
+		my ($fd, $what) = $args =~ /^(\d+)[^,]*, (\w+)/ or return "asks a ring for more";
+		return "asks a ring for more" unless $what =~ $ring_registers;
+		if ($what eq "IORING_REGISTER_RESTRICTIONS") {
+			$restricted{$fd} = 1;
+			grep { !/$ring_ops/ } $args =~ /IORING_OP_(\w+)/g and return "may write by a ring";
+			return "may do unknown things by a ring" if $args =~ /\.\.\.|0x/;
+		}
+		return "enables a ring that may write"
+			if $what eq "IORING_REGISTER_ENABLE_RINGS" and !delete $restricted{$fd};
+		return undef;
+	}
 	my $seen = 0;
 	while (my $line = <>) {
 		my ($call, $args) = $line =~ /^(\w+)\((.*)$/ or next;
@@ -65,6 +88,8 @@ judge_traces() { # ALLOWED-FOLDER... -- TRACE...
 			shift @paths if @paths > 1 and
 				$call =~ /^(mkdir|unlink|fchmod|fchown|mknod|utimens)at/;
 			$why = "changes" if !@paths or grep { !allowed($_) } @paths;
+		} elsif ($call =~ /^io_uring/) {
+			$why = ring_call($call, $args);
 		} elsif ($call eq "fcntl") {
 			my ($path) = $args =~ /^\d+<([^>]*)>/;
 			$why = "locks to write" if $args =~ /SETLK/ and
@@ -73,7 +98,7 @@ judge_traces() { # ALLOWED-FOLDER... -- TRACE...
 			my ($path) = $args =~ /^\d+<([^>]*)>/;
 			$why = "locks" unless allowed($path // "?");
 		} elsif ($call eq "ioctl") {
-			$why = "ioctl" unless $args =~ /, (TCGETS|TIOCGWINSZ|FS_IOC_FIEMAP|FIGETBSZ)\b/;
+			$why = "ioctl" unless $args =~ /, (TCGETS|TIOCGWINSZ|FS_IOC_FIEMAP|FS_IOC_GETVERSION|FIGETBSZ|BLKSSZGET|BLKGETSIZE64)\b/;
 		} elsif ($call eq "mmap") {
 			my ($path) = $args =~ /\d+<([^>]*)>/;
 			$why = "maps to write" if $args =~ /PROT_WRITE/ and $args =~ /MAP_SHARED/
@@ -84,11 +109,12 @@ judge_traces() { # ALLOWED-FOLDER... -- TRACE...
 	print "nothing was traced\n" unless $seen;' "$@"
 }
 
-# COMMAND...: runs it under strace; what the judge says is in $WORK/judged.
+# COMMAND...: runs it under strace; what the judge says is in $WORK/judged. $INJECT is for strace.
+INJECT=()
 traced() {
 	rm -rf "$WORK/trace" && mkdir "$WORK/trace"
-	timeout -k 5 120 strace -ff -y -s 4096 -e "trace=$CALLS" -o "$WORK/trace/t" "$@" \
-		>"$OUT" 2>"$ERR" </dev/null
+	timeout -k 5 120 strace -ff -y -s 4096 -e "trace=$CALLS" "${INJECT[@]}" \
+		-o "$WORK/trace/t" "$@" >"$OUT" 2>"$ERR" </dev/null
 	RC=$?
 	OUT=$OUT ERR=$ERR judge_traces "$STATE" -- "$WORK"/trace/t.* >"$WORK/judged" 2>&1
 }
@@ -137,6 +163,8 @@ test_nothing_changes() {
 	expect_exit "scan of the damaged pair: exit 1" 1
 	call gate s1 --to imap22 --config "$CONF" --state "$STATE"
 	expect_exit "gate of the damaged pair: exit 1" 1
+	call status --config "$CONF" --state "$STATE"
+	expect_exit "status of the damaged pair: exit 1" 1
 	snapshot "$WORK/after"
 	if cmp -s "$WORK/before" "$WORK/after"; then
 		ok "atime, mtime, ctime, mode and size are as before"
@@ -179,6 +207,10 @@ test_judge() {
 		"$index.new"
 	mkdir -p "$WORK/replica/conf/lock" && touch "$WORK/replica/conf/lock/x"
 	objects "a lock of Cyrus" "opens a lock" cat "$WORK/replica/conf/lock/x"
+	# By number, of x86-64 and all others since: io_uring_setup, and a ring of all powers.
+	# shellcheck disable=SC2016 # this is Perl
+	objects "a ring without bounds" "makes a ring that may write: " \
+		perl -e 'my $params = "\0" x 120; syscall 425, 4, $params'
 	objects "a command that was not traced" "(nothing|Can't open)" /nonexistent
 	traced cat "$index.new"
 	check "the judge lets a reader pass" "$(head -c 200 "$WORK/judged")" test ! -s "$WORK/judged"
@@ -192,12 +224,20 @@ if ! strace -o /dev/null true 2>/dev/null; then
 fi
 check "the fixture is unpacked" "tar" unpack_pair
 reads_only "scan" 0 scan
+# What goes through a ring is not seen; without one, everything is.
+INJECT=(-e "inject=io_uring_setup:error=EPERM")
+reads_only "scan without io_uring" 0 scan
+INJECT=()
 reads_only "gate" 0 gate s1 --to imap22
+reads_only "status" 0 status
 reads_only "check-config" 0 check-config
 VICTIM=$(messages_of replica | head -n 1)
 flip "$VICTIM" 100
 flip "$WORK/replica/conf/mailboxes.db" $(($(stat -c %s "$WORK/replica/conf/mailboxes.db") - 300))
 reads_only "scan of a damaged store" 1 scan s1@imap22
+INJECT=(-e "inject=io_uring_setup:error=EPERM")
+reads_only "scan of a damaged store without io_uring" 1 scan s1@imap22
+INJECT=()
 reads_only "gate of a damaged store" 1 gate s1 --to imap22
 reads_only "findings" 1 findings
 flip "$WORK/replica/conf/mailboxes.db" $(($(stat -c %s "$WORK/replica/conf/mailboxes.db") - 300))

@@ -41,7 +41,7 @@ test_words() {
 	status 3 "version with a word behind it" version now
 	local words
 	for words in help --help -h "help gate" "help scan" "scan --help" "gate --help" \
-		"findings --help" "check-config --help" "gate s1 --to imap22 --help"; do
+		"findings --help" "status --help" "check-config --help" "gate s1 --to imap22 --help"; do
 		# shellcheck disable=SC2086 # words
 		call $words
 		if [ "$RC" = 3 ] && [ -s "$OUT" ]; then
@@ -74,6 +74,9 @@ test_options() {
 		findings --state "$WORK/never"
 	# The scan of the unknown store has made an empty state: that is not "nothing was found".
 	complains 2 "findings where no scan has ended" "no scan has ended" findings --state "$STATE"
+	complains 3 "status of an unknown store" "^assay status: s9 is not" status s9 "${O[@]}"
+	status 3 "status with an unknown option" status --fast "${O[@]}"
+	complains 3 "status with two forms of output" "not both" status --nagios --json "${O[@]}"
 	complains 3 "check-config with a word" "not understood" check-config now "${O[@]}"
 }
 
@@ -99,7 +102,7 @@ test_configuration() {
 		with_conf "${bad[i]}"
 		complains 3 "configuration ${bad[i]//\\n/ | }" "${bad[i + 1]}" scan "${O[@]}"
 	done
-	for command in scan "gate s1 --to imap22" check-config; do
+	for command in scan "gate s1 --to imap22" status "status --nagios" check-config; do
 		# shellcheck disable=SC2086 # words
 		complains 3 "$command without a configuration" "none.conf: cannot read" \
 			$command --config "$WORK/none.conf" --state "$STATE"
@@ -154,7 +157,7 @@ test_results_that_do_not_arrive() {
 	gate
 	expect_exit "gate: exit 0 where its result arrives" 0
 	for words in "scan" "scan --json" "gate s1 --to imap22" "gate s1 --to imap22 --json" findings \
-		check-config; do
+		status "status --json" "status --nagios" check-config; do
 		# shellcheck disable=SC2086 # words
 		timeout 60 "$ASSAY" $words "${O[@]}" >/dev/full 2>"$ERR"
 		RC=$?
