@@ -2,10 +2,11 @@
 /*
  * mkspool: builds a synthetic Cyrus store of any size, for benches and for trying things out.
  *
- *	mkspool DIR --messages N --mailboxes M [--seed S] [--size fixed:BYTES|lognormal]
+ *	mkspool DIR --messages N --mailboxes M [--seed S] [--size fixed:BYTES|lognormal] [--edges]
  *
  * Makes users user.u00001, user.u00002 ... and deals the messages out evenly, mailbox after
- * mailbox. The last line on stdout says what was made: files, bytes, mailboxes, seconds. Nothing
+ * mailbox. With --edges the first mailbox begins with nine messages more, of sizes at which readers
+ * turn: none, one byte, around a block, and more than a mebibyte. The last line on stdout says what was made: files, bytes, mailboxes, seconds. Nothing
  * is synced to the disk. Exit status 0, 1 when it could not, 3 for wrong usage.
  */
 #include <errno.h>
@@ -26,13 +27,14 @@ struct request {
 	const char *dir;
 	uint64_t messages;
 	uint64_t mailboxes;
+	bool edges;
 	struct mkstore_options options;
 };
 
 static void print_usage(FILE *out)
 {
 	fputs("usage: mkspool DIR --messages N --mailboxes M [--seed S] "
-	      "[--size fixed:BYTES|lognormal]\n",
+	      "[--size fixed:BYTES|lognormal] [--edges]\n",
 	      out);
 }
 
@@ -67,6 +69,7 @@ static int parse_arguments(int argc, char **argv, struct request *request)
 		{ "mailboxes", required_argument, NULL, 'm' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "size", required_argument, NULL, 'z' },
+		{ "edges", no_argument, NULL, 'e' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int r = 0;
@@ -81,6 +84,8 @@ static int parse_arguments(int argc, char **argv, struct request *request)
 			r = parse_number(optarg, UINT64_MAX, &request->options.seed);
 		else if (option == 'z')
 			r = parse_size(optarg, &request->options);
+		else if (option == 'e')
+			request->edges = true;
 		else
 			r = -EINVAL;
 	}
@@ -88,6 +93,17 @@ static int parse_arguments(int argc, char **argv, struct request *request)
 		r = -EINVAL;
 	if (!r)
 		request->dir = argv[optind];
+	return r;
+}
+
+static int add_edges(struct mkstore_mailbox *mailbox)
+{
+	static const uint64_t sizes[] = { 0,	 1,	      4095,	       4096,   4097,
+					  65536, 1u << 20, (1u << 20) + 1, 3u << 20 };
+	int r = 0;
+
+	for (size_t i = 0; i < array_size(sizes) && !r; i++)
+		r = mkstore_message(mailbox, 0, sizes[i], NULL);
 	return r;
 }
 
@@ -103,6 +119,8 @@ static int build_mailbox(struct mkstore *store, const struct request *request, u
 	int r = mkstore_mailbox_begin(store, name, &mailbox);
 	if (r)
 		return r;
+	if (i == 0 && request->edges)
+		r = add_edges(mailbox);
 	for (; share && !r; share--)
 		r = mkstore_message(mailbox, 0, MKSTORE_SIZE_DRAWN, NULL);
 	int end = mkstore_mailbox_end(mailbox);
