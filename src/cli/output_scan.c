@@ -175,7 +175,7 @@ static void on_road(const struct scan_road *road, void *ctx)
 	if (road->as_files)
 		buf_addf(&out->roads, "; %" PRIu64 " as files", road->as_files);
 	if (road->retried)
-		buf_addf(&out->roads, "; %" PRIu64 " reads failed once", road->retried);
+		buf_addf(&out->roads, "; %" PRIu64 " reads failed, and not when made again alone", road->retried);
 	if (road->bad_sectors)
 		buf_addf(&out->roads, "; %" PRIu64 " bad sectors", road->bad_sectors);
 	buf_add_char(&out->roads, '\n');
@@ -275,7 +275,7 @@ void scan_output_summarize(struct scan_output *out, const struct run *run)
 			     " messages were verified before, by the run that this one goes "
 			     "on with (run %" PRId64 ")\n",
 			     run->carried, run->round);
-	if (run->status == RUN_INTERRUPTED)
+	if (run->status == RUN_INTERRUPTED && run->resumable)
 		(void)printf("  the next scan goes on from here\n");
 	(void)fputs(buf_str(&out->roads), stdout);
 }

@@ -77,6 +77,7 @@ int state_query_run(struct state *state, sqlite3_stmt *stmt, struct run *ret_run
 			.buffered = column_u64(stmt, 12),
 			.round = sqlite3_column_int64(stmt, 13),
 			.carried = column_u64(stmt, 14),
+			.resumable = sqlite3_column_int64(stmt, 15),
 		};
 	}
 	(void)sqlite3_reset(stmt);

@@ -97,6 +97,7 @@ struct run {
 	uint64_t buffered; /* messages that could only be read through the page cache */
 	int64_t round;	   /* the run that it goes on with, and that one with...: the first; or its own id */
 	uint64_t carried;  /* messages that earlier runs of the round had verified */
+	bool resumable;	   /* interrupted, it can be gone on with; set by state_run_set_resumable */
 };
 
 /* Starts a run; runs of this target that were left running are marked interrupted. */

@@ -6,7 +6,7 @@
 
 #define RUN_COLUMNS                                                                                \
 	"id, target, status, started_ns, ended_ns, mailboxes, messages, bytes, expunged, findings,"  \
-	" in_flight, gaps, buffered, iif(round = 0, id, round), carried"
+	" in_flight, gaps, buffered, iif(round = 0, id, round), carried, resumable"
 
 const char *const sql[SQL_COUNT_] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",

@@ -239,13 +239,13 @@ int resume_checkpoint(struct scanning *s, bool now)
 	    (!now && time - s->checkpoint_ns < interval))
 		return 0;
 	s->checkpoint_ns = time;
-	if (!s->is_resumable) {
+	if (!s->run.resumable) {
 		r = scanning_write(s);
 		if (r == 0)
 			r = state_run_set_resumable(s->state, s->run.id);
 		if (r == 0) /* all that is verified until the next commit hangs on it */
 			r = scanning_flush(s);
-		s->is_resumable = r == 0;
+		s->run.resumable = r == 0;
 	}
 	for (unsigned i = 0; r == 0 && i < s->nr_roads; i++)
 		if (s->roads[i].blocks)

@@ -160,7 +160,6 @@ struct scanning {
 	struct map doubts;     /* keys of mailboxes that are verified anew */
 	char first_key[17];    /* mailboxes are gone through from behind it, and around */
 	unsigned nr_submitted; /* messages, up to PLACES_WANTED: places for the planted faults */
-	bool is_resumable;
 	bool device_failed;    /* a disk has gone or hangs: the scan of this target ends */
 	bool going_again;      /* through mailboxes that moved: no window of theirs has a range */
 	int64_t checkpoint_ns; /* monotonic */

@@ -56,6 +56,12 @@ expect_went_on() { # NAME ROUND
 
 test_max_duration() {
 	local state=$WORK/state.max
+	conf_with "settle = 20ms"
+	scan_state "$WORK/state.once" --max-duration 1us
+	expect_exit "stopped at once: exit 2" 2
+	expect_line "stopped at once: it is interrupted" "$OUT" "^INTERRUPTED  s1@h"
+	check "stopped at once: nothing is promised for which there is no ground" "it says so" \
+		test "$(grep -c 'goes on from here' "$OUT")" = 0
 	conf_with "settle = 20s"
 	scan_state "$state" --max-duration 1500ms
 	expect_exit "--max-duration: exit 2" 2
