@@ -17,6 +17,7 @@
 static const struct cmd commands[] = {
 	{ "scan", "verify data at rest", "[TARGET...] [--imapd-conf FILE]",
 	  "  --imapd-conf FILE  scan the store with this imapd.conf, which needs no configuration\n"
+	  "  --image I=DIR      an unmounted device or file I, as if it were mounted at DIR\n"
 	  "  --max-duration T   stop after this time; the next scan goes on from there\n"
 	  "  --restart          do not go on where an interrupted scan stopped\n"
 	  "  --bandwidth N      read at most so many bytes a second (100M), --iops N so many reads\n"
