@@ -532,6 +532,8 @@ int pump_run(struct pump *pump, int fd, const struct pump_ops *ops)
 		.arena = pump->arena,
 		.arena_len = pump->arena_len,
 		.fault = pump->options.fault,
+		.has_file = true,
+		.file = fd,
 	};
 	int r = pump->abandoned ? -ETIMEDOUT : ring_new(&options, &pump->ring);
 

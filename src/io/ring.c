@@ -39,6 +39,8 @@ struct ring {
 	struct io_uring uring;
 	bool is_async;
 	bool has_buffers; /* the arena is registered */
+	bool has_file;	  /* `file` is, as number 0 */
+	int file;
 	bool can_open, can_statx, can_close;
 	uint8_t *arena;
 	uint64_t arena_len;
@@ -95,6 +97,8 @@ static void uring_register(struct ring *ring)
 
 	if (ring->arena_len)
 		ring->has_buffers = io_uring_register_buffers(&ring->uring, &arena, 1) == 0;
+	if (ring->has_file)
+		ring->has_file = io_uring_register_files(&ring->uring, &ring->file, 1) == 0;
 	if (!probe)
 		return;
 	ring->can_open = io_uring_opcode_supported(probe, IORING_OP_OPENAT);
@@ -116,14 +120,17 @@ static int uring_restrict_and_enable(struct ring *ring)
 		IORING_OP_READ,	 IORING_OP_READ_FIXED, IORING_OP_OPENAT,
 		IORING_OP_STATX, IORING_OP_CLOSE,      IORING_OP_ASYNC_CANCEL,
 	};
-	struct io_uring_restriction rules[array_size(ops) + 1] = {
+	struct io_uring_restriction rules[array_size(ops) + 3] = {
 		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
 		  .register_op = IORING_UNREGISTER_BUFFERS },
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
+		  .register_op = IORING_UNREGISTER_FILES },
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE },
 	};
 
 	for (size_t i = 0; i < array_size(ops); i++) {
-		rules[i + 1].opcode = IORING_RESTRICTION_SQE_OP;
-		rules[i + 1].sqe_op = (uint8_t)ops[i];
+		rules[i + 3].opcode = IORING_RESTRICTION_SQE_OP;
+		rules[i + 3].sqe_op = (uint8_t)ops[i];
 	}
 	/* liburing 2.3 declares functions for both, and does not export them. */
 	int fd = ring->uring.ring_fd;
@@ -162,6 +169,8 @@ int ring_new(const struct ring_options *options, struct ring **ret_ring)
 	ring->arena = options->arena;
 	ring->arena_len = options->arena_len;
 	ring->fault = options->fault;
+	ring->has_file = options->has_file;
+	ring->file = options->file;
 	ring->ops = calloc(ring->entries, sizeof(*ring->ops));
 	int r = ring->ops ? ring_choose_engine(ring, options->engine) : -ENOMEM;
 	if (r) {
@@ -184,6 +193,8 @@ void ring_free(struct ring *ring)
 	if (ring->is_async) {
 		if (ring->has_buffers) /* else the kernel lets go of the memory some time after exit */
 			(void)io_uring_unregister_buffers(&ring->uring);
+		if (ring->has_file)
+			(void)io_uring_unregister_files(&ring->uring);
 		io_uring_queue_exit(&ring->uring);
 	}
 	free(ring->ops);
@@ -334,12 +345,16 @@ int ring_read(struct ring *ring, uint64_t tag, int fd, void *buf, uint32_t len, 
 		return 0;
 	}
 	struct io_uring_sqe *sqe = op_sqe(ring, op);
-	if (sqe && ring->has_buffers)
-		io_uring_prep_read_fixed(sqe, fd, buf, len, off, 0);
-	else if (sqe)
-		io_uring_prep_read(sqe, fd, buf, len, off);
-	if (sqe)
-		op_tag(ring, sqe, op);
+	if (!sqe)
+		return 0;
+	bool registered = ring->has_file && fd == ring->file;
+	if (ring->has_buffers)
+		io_uring_prep_read_fixed(sqe, registered ? 0 : fd, buf, len, off, 0);
+	else
+		io_uring_prep_read(sqe, registered ? 0 : fd, buf, len, off);
+	if (registered)
+		sqe->flags |= IOSQE_FIXED_FILE;
+	op_tag(ring, sqe, op);
 	return 0;
 }
 

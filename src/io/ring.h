@@ -40,6 +40,9 @@ struct ring_options {
 	void *arena;
 	uint64_t arena_len; /* bytes */
 	struct fault *fault; /* for tests; NULL: none. Borrowed. */
+	/* One file that most reads are of; registered with the kernel where that is allowed. */
+	bool has_file;
+	int file;
 };
 
 /* -ENOMEM; the errno of io_uring_setup when the engine may be nothing else. */

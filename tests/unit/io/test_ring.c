@@ -71,7 +71,13 @@ static void scene_remove(struct scene *s)
 static bool scene_open_ring(struct scene *s, enum ring_engine engine, unsigned entries,
 			    struct fault *fault)
 {
-	const struct ring_options options = { engine, entries, s->arena, s->arena_len, fault };
+	const struct ring_options options = {
+		.engine = engine,
+		.entries = entries,
+		.arena = s->arena,
+		.arena_len = s->arena_len,
+		.fault = fault,
+	};
 	int r = ring_new(&options, &s->ring);
 
 	if (r && engine == RING_ENGINE_IO_URING) {
@@ -441,10 +447,34 @@ static bool reads_well(struct scene *s, const struct ring_options *options)
 	return well;
 }
 
+static void reads_a_registered_file_and_others_beside_it(void)
+{
+	for (unsigned own = 0; own < 2; own++) {
+		struct scene s;
+		scene_make(&s, 4 * SECTOR);
+		struct ring_options options = {
+			.engine = RING_ENGINE_AUTO,
+			.entries = 8,
+			.arena = s.arena,
+			.arena_len = s.arena_len,
+			.has_file = true,
+			.file = own ? s.fd : s.dirfd, /* of a directory no read would come */
+		};
+		CU_ASSERT_TRUE(reads_well(&s, &options));
+		ring_free(take(s.ring));
+		scene_remove(&s);
+	}
+}
+
 /* The exit status of a child that may not use io_uring: which of the promises it saw broken. */
 static int live_without_io_uring(struct scene *s, int error)
 {
-	struct ring_options options = { RING_ENGINE_IO_URING, 8, s->arena, s->arena_len, NULL };
+	struct ring_options options = {
+		.engine = RING_ENGINE_IO_URING,
+		.entries = 8,
+		.arena = s->arena,
+		.arena_len = s->arena_len,
+	};
 
 	if (room_refuse_io_uring(error))
 		return 77; /* no seccomp here */
@@ -491,7 +521,12 @@ static void says_why_it_is_without_io_uring(void)
 
 static int live_without_locked_memory(struct scene *s)
 {
-	struct ring_options options = { RING_ENGINE_IO_URING, 8, s->arena, s->arena_len, NULL };
+	struct ring_options options = {
+		.engine = RING_ENGINE_IO_URING,
+		.entries = 8,
+		.arena = s->arena,
+		.arena_len = s->arena_len,
+	};
 	const struct rlimit little = { 128 << 10, 128 << 10 }; /* for the ring, not for the arena */
 
 	if (setrlimit(RLIMIT_MEMLOCK, &little) ||
@@ -535,6 +570,7 @@ static const struct test_case cases[] = {
 	CASE(cancels_the_operation_that_it_is_told),
 	CASE(says_why_it_is_without_io_uring),
 	CASE(reads_to_memory_that_it_may_not_register),
+	CASE(reads_a_registered_file_and_others_beside_it),
 };
 
 const struct test_suite suite_io_ring = { "io/ring", cases, array_size(cases) };
