@@ -15,6 +15,7 @@
 #                             STORES=1 MIXED=0 PORTBASE=(a free block) LOOP=0 IMGSIZE=512M
 #                             SYNC_MODE=manual|daemon SYNC_TIMEOUT=30m SYNC_MAXWAIT=20m
 #                             SYNC_TRY_IMAP=no LEGACY_DIRS=no EXTRA_IMAPD='option: value'
+#                             (lines; @DIR@ in it is the instance's folder)
 #   down [--keep]             stop and remove (or leave the files)
 #   start | stop              all servers; NOSYNC=1 start leaves sync_client down
 #   start-host HOST | stop-host HOST
@@ -22,6 +23,7 @@
 #   users COUNT               u001 ... with folders
 #   deliver N COUNT [SEED] [small|mixed]
 #   mail N SEED USER...       N small messages to each
+#   append USER MAILBOX N SEED [OPTIONS]    N small messages by IMAP
 #   churn N COUNT [SEED]      random changes by IMAP
 #   rename USER FROM TO | swap USER A B | renameuser OLD NEW
 #   imap HOST SLOT USER COMMAND...

@@ -6,6 +6,9 @@
 #   labtool.pl mkusers IMAP-PORT USER...                create users with folders
 #   labtool.pl deliver LMTP-SOCKET N SEED SIZE USER...  deliver N messages by LMTP
 #   labtool.pl churn   IMAP-PORT N SEED USER...         N random changes by IMAP
+#   labtool.pl append  IMAP-PORT USER MAILBOX N SEED [OPTIONS]
+#                                                       N small messages by IMAP; OPTIONS are
+#                                                       those of APPEND, as (\\Seen) or a date
 #   labtool.pl imap    IMAP-PORT USER COMMAND...        raw IMAP commands, answers printed
 #   labtool.pl state   IMAP-PORT                        one STATUS line a mailbox, all users
 #
@@ -359,6 +362,23 @@ sub run_churn {
 	return 0;
 }
 
+sub run_append {
+	my ($port, $user, $mailbox, $n, $seed, $options) = @_;
+	srand($seed);
+	$mailbox =~ s/(["\\])/\\$1/g;
+	$options = defined $options ? "$options " : '';
+	my $imap = Imap->new($port, $user);
+	for (1 .. $n) {
+		my $message = Message::make($user =~ s/@.*//r, $seed, 'small');
+		my $length = length $message;
+		my ($status, undef, $text) =
+			$imap->cmd(qq(APPEND "$mailbox" $options\{$length}), $message);
+		$status eq 'OK' or die "labtool: append to $mailbox: $status $text\n";
+	}
+	$imap->bye;
+	return 0;
+}
+
 sub run_imap {
 	my ($port, $user, @commands) = @_;
 	my $refused = 0;
@@ -408,6 +428,7 @@ my %commands = (
 	mkusers => \&run_mkusers,
 	deliver => \&run_deliver,
 	churn => \&run_churn,
+	append => \&run_append,
 	imap => \&run_imap,
 	state => \&run_state,
 );

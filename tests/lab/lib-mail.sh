@@ -59,6 +59,14 @@ cmd_churn() { # N COUNT [SEED]
 	done
 }
 
+# N small messages by IMAP into one mailbox, as that user names it.
+cmd_append() { # USER MAILBOX N SEED [OPTIONS]
+	local user=$1
+	shift
+	load
+	labtool append "$(master_imap_port "$(slot_of_user "$user")")" "$user" "$@"
+}
+
 # Raw IMAP commands, as any user, on either side.
 cmd_imap() { # HOST SLOT USER COMMAND...
 	local host=$1 slot=$2

@@ -76,6 +76,21 @@ make_instance_dirs() { # HOST SLOT
 		mkdir -p "$dir/conf/$name"
 	done
 	mkdir -p "$dir/spool/stage." "$dir/spool/sync." "$dir/sieve" "$BASE/etc/$1-$2"
+	# shellcheck disable=SC2013 # one word a line
+	for name in $(grep -oE '@DIR@/[a-z0-9./]+' <<<"${EXTRA_IMAPD:-}"); do
+		mkdir -p "$dir/${name#@DIR@/}"
+	done
+}
+
+# CONF DIR: EXTRA_IMAPD at the end of the file. What it sets anew is taken out first, because
+# Cyrus dies of an option given twice; @DIR@ in it is the folder of the instance.
+add_extra_imapd() {
+	local option
+	[ -n "${EXTRA_IMAPD:-}" ] || return 0
+	while IFS=: read -r option _; do
+		sed -i "/^$option:/d" "$1"
+	done <<<"$EXTRA_IMAPD"
+	printf '%s\n' "${EXTRA_IMAPD//@DIR@/$2}" >>"$1"
 }
 
 # Any password is accepted (alwaystrue) and may come in clear (allowplaintext): loopback only.
@@ -121,7 +136,7 @@ write_imapd_conf() { # HOST SLOT
 		sync_reconnect_maxwait: $SYNC_MAXWAIT
 		mailbox_legacy_dirs: $LEGACY_DIRS
 	CONF
-	[ -z "${EXTRA_IMAPD:-}" ] || printf '%s\n' "$EXTRA_IMAPD" >>"$(conf_of "$1" "$2")"
+	add_extra_imapd "$(conf_of "$1" "$2")" "$dir"
 }
 
 # One line of SERVICES. master hands its -C on to nobody, so each command has its own.
