@@ -20,20 +20,8 @@ set -u -o pipefail
 export LC_ALL=C
 HERE=$(dirname "$(readlink -f "$0")")
 OUTPUT=${1:-$HERE/../fixtures/pair.tar.xz}
-WORK=
-
-die() {
-	echo "capture-fixture: $*" >&2
-	exit 1
-}
-
-lab() { "$HERE/lab.sh" -b "$WORK/lab" "$@"; }
-
-cleanup() {
-	[ -n "$WORK" ] || return
-	lab down >/dev/null
-	rm -rf "$WORK"
-}
+# shellcheck source=lib-capture.sh
+. "$HERE/lib-capture.sh"
 
 # Three users with a few folders each, about thirty small messages, and what users do to them.
 populate() {
@@ -62,55 +50,25 @@ make_stale() {
 	[ -s "$WORK/lab/imap21/s1/conf/sync/log" ] || die "nothing is outstanding"
 }
 
-# HOST STATE/SIDE: copies one stopped instance.
-copy_side() {
-	local from=$WORK/lab/$1/s1 to=$WORK/pair/$2
-	mkdir -p "$to" || die "cannot make $to"
-	cp -a "$from/conf" "$from/spool" "$to/" || die "cannot copy $from"
-	sed "s|$from|@ROOT@|g" "$WORK/lab/etc/$1-s1/imapd.conf" >"$to/imapd.conf"
-	rm -rf "$to"/conf/{lock,proc,socket,log,ptclient,msg,db.backup1,db.backup2} \
-		"$to"/conf/{deliver.db,tls_sessions.db,statuscache.db}
-}
-
-# A fixture must not tell where it was made.
-check_anonymous() {
-	local word
-	for word in "$WORK" " $(hostname) "; do
-		! grep -raqF -- "$word" "$WORK/pair" || die "the capture contains '$word'"
-	done
-}
-
-pack() {
-	tar -C "$WORK/pair" --sort=name --owner=0 --group=0 --numeric-owner --format=gnu \
-		-cf "$WORK/pair.tar" drained stale || die "tar failed"
-	xz -9e -T1 <"$WORK/pair.tar" >"$WORK/pair.tar.xz" || die "xz failed"
-	[ "$(stat -c %s "$WORK/pair.tar.xz")" -lt 1048576 ] || die "the capture exceeds 1 MiB"
-	mkdir -p "$(dirname "$OUTPUT")"
-	cp "$WORK/pair.tar.xz" "$OUTPUT" || die "cannot write $OUTPUT"
-}
-
 # The numbers a test may want to quote.
 summary() {
 	local side
 	for side in drained/master drained/replica stale/master; do
-		echo "$side: $(find "$WORK/pair/$side/spool" -name cyrus.index | wc -l) mailboxes," \
-			"$(find "$WORK/pair/$side/spool" -name '[0-9]*.' | wc -l) message files," \
-			"$(find "$WORK/pair/$side/conf/sync" -type f -exec cat {} + | wc -l) events"
+		echo "$side: $(find "$WORK/capture/$side/spool" -name cyrus.index | wc -l) mailboxes," \
+			"$(find "$WORK/capture/$side/spool" -name '[0-9]*.' | wc -l) message files," \
+			"$(find "$WORK/capture/$side/conf/sync" -type f -exec cat {} + | wc -l) events"
 	done
-	echo "$(basename "$OUTPUT"): $(stat -c %s "$OUTPUT") bytes," \
-		"cyrus-imapd $(dpkg-query -W -f '${Version}' cyrus-imapd), $(date -u +%F)"
+	describe_capture "$OUTPUT"
 }
 
-WORK=$(mktemp -d "${TMPDIR:-/tmp}/fixture.XXXXXX") || die "mktemp failed"
-trap cleanup EXIT
-chmod 755 "$WORK"
+capture_begin
 LOOP=0 STORES=1 SYNC_MODE=manual lab up || die "no lab"
 populate
 drain_and_stop
-copy_side imap21 drained/master
-copy_side imap22 drained/replica
+copy_instance imap21 drained/master conf spool
+copy_instance imap22 drained/replica conf spool
 make_stale
-copy_side imap21 stale/master
+copy_instance imap21 stale/master conf spool
 check_anonymous
-pack
+pack_capture "$OUTPUT" 1048576
 summary
