@@ -87,16 +87,16 @@ begin() { # NAME
 
 # --------------------------------------------------------------------- stores
 
+# STORE DIR: one store of a fixture, to a folder below $WORK.
+unpack() { "$ROOT/tests/support/unpack-store.sh" "$1" "$WORK/$2"; }
+
 # The captured pair: $WORK/master and $WORK/replica, and an assay.conf that names them s1 on imap21
-# and on imap22. Times of checks are short, because nothing writes to these stores.
+# and on imap22. The stale master is one to be moved to the place of the other. Times of checks are
+# short, because nothing writes to these stores.
 unpack_pair() {
-	local side
-	tar -xJf "$ROOT/tests/fixtures/pair.tar.xz" -C "$WORK" --no-same-owner || return 1
-	mv "$WORK/drained/master" "$WORK/drained/replica" "$WORK/" && rmdir "$WORK/drained" || return 1
-	for side in master replica; do
-		sed -i "s|@ROOT@|$WORK/$side|g" "$WORK/$side/imapd.conf" || return 1
-	done
-	sed -i "s|@ROOT@|$WORK/master|g" "$WORK/stale/master/imapd.conf" || return 1
+	unpack drained/master master && unpack drained/replica replica &&
+		unpack stale/master stale/master || return 1
+	sed -i "s|$WORK/stale/|$WORK/|g" "$WORK/stale/master/imapd.conf" || return 1
 	write_conf "settle = 50ms"
 }
 
