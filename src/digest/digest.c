@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-1 by OpenSSL's EVP, CRC-32 by zlib, XXH3 by libxxhash. The algorithm is fetched once for
+ * SHA-1 by OpenSSL's EVP, XXH3 by libxxhash. The algorithm is fetched once for
  * each running digest, because a fetch takes a lock.
  */
 #include "digest/digest.h"
@@ -9,7 +9,6 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <xxhash.h>
-#include <zlib.h>
 
 struct sha1 {
 	EVP_MD *algorithm;
@@ -57,11 +56,6 @@ int sha1_end(struct sha1 *sha1, uint8_t ret_digest[SHA1_LEN])
 	if (EVP_DigestFinal_ex(sha1->running, ret_digest, &len) != 1 || len != SHA1_LEN)
 		return -ENOTSUP;
 	return 0;
-}
-
-uint32_t crc32_of(struct span bytes)
-{
-	return (uint32_t)crc32_z(0, bytes.data, bytes.len);
 }
 
 /* The library is promised a pointer even for no bytes. */

@@ -30,6 +30,9 @@ int sha1_end(struct sha1 *sha1, uint8_t ret_digest[SHA1_LEN]) must_check;
 /* CRC-32 as in zlib and IEEE 802.3 ("123456789" gives cbf43926): every CRC that Cyrus stores. */
 uint32_t crc32_of(struct span bytes);
 
+/* The CRC-32 of what `crc` is the CRC-32 of, with `bytes` behind it. */
+uint32_t crc32_with(uint32_t crc, struct span bytes);
+
 /* XXH3, 64 bits, unseeded, the same on every machine. Finds accidents, withstands no attacker. */
 uint64_t xxh3_of(struct span bytes);
 

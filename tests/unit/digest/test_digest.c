@@ -115,24 +115,6 @@ static void releases_nothing_without_complaint(void)
 	CU_PASS("did not crash");
 }
 
-static void computes_the_crc_that_cyrus_stores(void)
-{
-	static const struct {
-		const char *bytes;
-		uint32_t crc;
-	} cases[] = {
-		{ "", 0 },
-		{ "a", 0xe8b7be43 },
-		{ "123456789", 0xcbf43926 },
-		{ "The quick brown fox jumps over the lazy dog", 0x414fa339 },
-	};
-
-	for (size_t i = 0; i < array_size(cases); i++)
-		CU_ASSERT_EQUAL(crc32_of(span_of_str(cases[i].bytes)), cases[i].crc);
-	CU_ASSERT_EQUAL(crc32_of(SPAN_NULL), 0);
-	CU_ASSERT_EQUAL(crc32_of(span_of("\0\0\0\0", 4)), 0x2144df1c);
-}
-
 /* The values of xxhsum -H3, version 0.8.1; the lengths take different ways through it. */
 static void computes_xxh3_as_its_authors_do(void)
 {
@@ -162,7 +144,6 @@ static const struct test_case cases[] = {
 	  begins_anew_after_a_digest_was_left_unfinished },
 	{ "keeps_running_digests_apart", keeps_running_digests_apart },
 	{ "releases_nothing_without_complaint", releases_nothing_without_complaint },
-	{ "computes_the_crc_that_cyrus_stores", computes_the_crc_that_cyrus_stores },
 	CASE(computes_xxh3_as_its_authors_do),
 };
 
