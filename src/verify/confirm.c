@@ -286,7 +286,7 @@ static int confirm_message(struct scanning *s, struct suspicion *what)
 		r = LOOK_AGAIN;
 	} else {
 		bool changed = !witness_is(&what->witness, &record);
-		what->witness.size = record.size;
+		what->witness.size = (uint32_t)record.size;
 		what->witness.archived = record.flags & INDEX_FLAG_ARCHIVED;
 		memcpy(what->witness.guid, record.guid, SHA1_LEN);
 		observe_message(&s->observer, again.mailbox, &what->witness, &seen);
@@ -355,7 +355,8 @@ static int record_became_good(struct scanning *s, struct suspicion *what, struct
 {
 	what->kind = SUSPECT_MESSAGE;
 	what->record = 0;
-	what->witness = (struct witness){ .uid = record->uid, .size = record->size,
+	what->witness = (struct witness){ .uid = record->uid,
+					  .size = (uint32_t)record->size,
 					  .archived = record->flags & INDEX_FLAG_ARCHIVED };
 	memcpy(what->witness.guid, record->guid, SHA1_LEN);
 	if (record->uid == 0 || record->flags & (INDEX_FLAG_EXPUNGED | INDEX_FLAG_UNLINKED))

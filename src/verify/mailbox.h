@@ -78,7 +78,7 @@ enum index_state {
 	INDEX_GOOD,
 	INDEX_BAD_HEADER, /* CRC or sizes wrong */
 	INDEX_SHORT,	  /* the file ends before its records do */
-	INDEX_FOREIGN,	  /* a version that is not known here */
+	INDEX_FOREIGN,	  /* a version that is not verified */
 	INDEX_GONE,	  /* option DELETED: Cyrus is about to remove the mailbox */
 };
 

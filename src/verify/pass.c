@@ -155,7 +155,7 @@ static int pass_submit(struct pass *p, const struct index_record *record)
 	struct place place = place_of(p, record->uid);
 	struct witness witness = {
 		.uid = record->uid,
-		.size = record->size,
+		.size = (uint32_t)record->size,
 		.archived = record->flags & INDEX_FLAG_ARCHIVED,
 	};
 

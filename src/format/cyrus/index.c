@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One table says how long headers and records of each version are; everything else follows from
- * it, because the CRC is always the last word and covers all that precedes it. The fields of a
- * header are read before its CRC is judged, so that a message can say what was found, but no
- * caller gets 0 for bytes whose CRC does not match.
+ * One table says how long headers and records of each version are and which fields they have
+ * (index_fields.c); everything else follows from it. A CRC is always the last word and covers all
+ * that precedes it. The fields of a header are read before its CRC is judged, so that a message can
+ * say what was found, but no caller gets 0 for bytes whose CRC does not match.
  *
- * A single flipped bit anywhere in a header of a known version is -EBADMSG, in the version word
- * too: it is covered by the CRC, and one that leads to an unknown version does not fit the sizes.
+ * A single flipped bit anywhere in a header with a CRC is -EBADMSG, in the version word too: it is
+ * covered by the CRC, and one that leads to a version without a CRC, or to one that is not known,
+ * does not fit the lengths. Versions 9 and 10 have nothing but their lengths to be known by; what
+ * else stands in them is believed, because Cyrus believes it, and counters that contradict each
+ * other are not for the parser to refuse.
  */
 #include "format/cyrus/index.h"
 
@@ -14,38 +17,23 @@
 #include <string.h>
 
 #include "digest/digest.h"
+#include "format/cyrus/index_fields.h"
 
 #define INDEX_FIXED_LEN 24 /* bytes at the front that mean the same in every version */
-#define INDEX_VERSION_FIRST 12
-#define INDEX_VERSION_LAST 19
 #define INDEX_CRC_POLYNOMIAL 0xedb88320u /* of CRC-32, lowest bit first */
 #define INDEX_V20_RECORD_LEN 144	 /* bytes */
-#define INDEX_VERSION_PLAUSIBLE 64	 /* versions grow by one in two years */
-#define INDEX_SIZE_PLAUSIBLE 4096	 /* bytes of a header or record to come */
+#define NS_PER_SECOND UINT64_C(1000000000)
 
-struct index_shape {
-	uint32_t version;
-	uint32_t header_len; /* bytes */
-	uint32_t record_len; /* bytes */
-};
+/*
+ * Of versions to come: they grow by one in two years, and their headers and records never shrank.
+ */
+#define LATER_VERSION_FIRST 21
+#define LATER_VERSION_MAX 64
+#define LATER_HEADER_MIN 160 /* bytes */
+#define LATER_RECORD_MIN 112 /* bytes */
+#define LATER_LEN_MAX 4096   /* bytes of either */
 
-/* Versions 6 to 10 hold no CRC and are not read, only recognised. 11 was never released. */
-static const struct index_shape shapes[] = {
-	{ 6, 76, 60 },	  { 7, 76, 72 },
-	{ 8, 92, 80 },	  { 9, 96, 80 },
-	{ 10, 96, 88 },	  { 12, 128, 96 },
-	{ 13, 128, 104 }, { 14, 160, 104 },
-	{ 15, 160, 104 }, { 16, 160, 112 },
-	{ 17, 160, 112 }, { 18, 160, 112 },
-	{ 19, 160, 112 }, { 20, 192, INDEX_V20_RECORD_LEN },
-};
-
-static bool version_is_known(uint32_t version)
-{
-	return version >= INDEX_VERSION_FIRST && version <= INDEX_VERSION_LAST;
-}
-
-/* Big-endian words whose offset lies inside for certain; 0 where a version has no such field. */
+/* Big-endian words whose offset lies inside for certain; 0 where it does not. */
 static uint32_t word_at(struct span bytes, uint32_t off)
 {
 	uint32_t word = 0;
@@ -60,33 +48,48 @@ static uint64_t quad_at(struct span bytes, uint32_t off)
 	return span_be64(bytes, off, &quad) ? 0 : quad;
 }
 
+/* Numbers grow into their member; bits of several words are an array of them; the GUID is bytes. */
+static void field_read(struct span bytes, const struct index_field *field, uint8_t *member)
+{
+	struct span guid;
+
+	if (field->kind == INDEX_FIELD_GUID) {
+		if (span_sub(bytes, field->off, field->len, &guid) == 0)
+			memcpy(member, guid.data, field->member_len);
+		return;
+	}
+	for (uint32_t i = 0; field->len > 8 && i < field->len; i += 4) {
+		uint32_t word = word_at(bytes, field->off + i);
+		memcpy(member + i, &word, sizeof(word));
+	}
+	if (field->len > 8)
+		return;
+	uint64_t value = field->len == 8 ? quad_at(bytes, field->off) : word_at(bytes, field->off);
+	uint32_t small = (uint32_t)value;
+	if (field->kind == INDEX_FIELD_TIME)
+		value *= NS_PER_SECOND;
+	if (field->member_len == sizeof(value))
+		memcpy(member, &value, sizeof(value));
+	else
+		memcpy(member, &small, sizeof(small));
+}
+
+static void fields_read(struct span bytes, const struct index_field *fields, size_t nr, void *into)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (fields[i].member_len)
+			field_read(bytes, &fields[i], (uint8_t *)into + fields[i].member);
+}
+
+/* The fields that every version has. */
 static void header_read_fixed(struct span bytes, struct index_header *header)
 {
 	header->generation = word_at(bytes, 0);
+	header->format = word_at(bytes, 4);
 	header->version = word_at(bytes, 8);
 	header->start_offset = word_at(bytes, 12);
 	header->record_size = word_at(bytes, 16);
 	header->nr_records = word_at(bytes, 20);
-}
-
-/*
- * The fields of versions 12 to 19. Version 19 moved the block behind offset 60, which put the
- * modseqs on multiples of 8 at last. Version 12 has but one sync CRC.
- */
-static void header_read_rest(struct span bytes, struct index_header *header)
-{
-	bool moved = header->version >= 19;
-
-	header->last_uid = word_at(bytes, 28);
-	header->quota_used = quad_at(bytes, 32);
-	header->uidvalidity = word_at(bytes, 44);
-	header->exists = word_at(bytes, moved ? 60 : 84);
-	header->options = word_at(bytes, moved ? 64 : 60);
-	header->highestmodseq = quad_at(bytes, moved ? 72 : 68);
-	header->deletedmodseq = quad_at(bytes, moved ? 80 : 76);
-	header->header_file_crc = word_at(bytes, 96);
-	header->sync_crc_basic = word_at(bytes, 100);
-	header->sync_crc_annot = header->version >= 13 ? word_at(bytes, 120) : 0;
 }
 
 /* True when the last word of `bytes` is the CRC of what precedes it. */
@@ -96,17 +99,9 @@ static bool crc_is_right(struct span bytes)
 					 word_at(bytes, (uint32_t)(bytes.len - 4));
 }
 
-static const struct index_shape *shape_of_version(uint32_t version)
-{
-	for (size_t i = 0; i < array_size(shapes); i++)
-		if (shapes[i].version == version)
-			return &shapes[i];
-	return NULL;
-}
-
 /*
- * A version that is not read: is this an index at all? One with sizes from the table must have
- * them exactly; a later one must be of a size that makes sense, and where the whole header is at
+ * A version that is not read: is this an index at all? One with lengths from the table must have
+ * them exactly; a later one must be of lengths that make sense, and where the whole header is at
  * hand, end in its CRC as all have since version 12.
  */
 static int header_judge_unknown(struct span bytes, const struct index_shape *shape,
@@ -118,14 +113,36 @@ static int header_judge_unknown(struct span bytes, const struct index_shape *sha
 		return start == shape->header_len && size == shape->record_len
 			       ? INDEX_UNKNOWN_VERSION
 			       : -EBADMSG;
-	if (header->version <= INDEX_VERSION_LAST || header->version > INDEX_VERSION_PLAUSIBLE)
+	if (header->version < LATER_VERSION_FIRST || header->version > LATER_VERSION_MAX)
 		return -EBADMSG;
-	if (start < INDEX_HEADER_MAX || start > INDEX_SIZE_PLAUSIBLE || start % 4 ||
-	    size < INDEX_RECORD_MAX || size > INDEX_SIZE_PLAUSIBLE || size % 4)
+	if (start < LATER_HEADER_MIN || start > LATER_LEN_MAX || start % 4 ||
+	    size < LATER_RECORD_MIN || size > LATER_LEN_MAX || size % 4)
 		return -EBADMSG;
 	if (start <= bytes.len && !crc_is_right(span_of(bytes.data, start)))
 		return -EBADMSG;
 	return INDEX_UNKNOWN_VERSION;
+}
+
+/* Nothing but its lengths proves such a header, so both must be right before anything else. */
+static int header_judge_without_crc(const struct index_shape *shape,
+				    const struct index_header *header)
+{
+	if (header->record_size != shape->record_len)
+		return -EBADMSG;
+	return header->format == 0 ? 0 : INDEX_UNKNOWN_VERSION;
+}
+
+static int header_judge(struct span bytes, const struct index_shape *shape,
+			const struct index_header *header)
+{
+	if (!index_has_crcs(header))
+		return header_judge_without_crc(shape, header);
+	if (!crc_is_right(bytes))
+		return -EBADMSG;
+	/* Written by development versions: is a record then of version 19, or of 20? */
+	if (header->version == 19 && header->record_size == INDEX_V20_RECORD_LEN)
+		return INDEX_UNKNOWN_VERSION;
+	return header->record_size == shape->record_len ? 0 : -EBADMSG;
 }
 
 int index_parse_header(struct span bytes, struct index_header *ret_header)
@@ -137,8 +154,8 @@ int index_parse_header(struct span bytes, struct index_header *ret_header)
 		return -ERANGE;
 	header_read_fixed(bytes, &header);
 	*ret_header = header;
-	const struct index_shape *shape = shape_of_version(header.version);
-	if (!shape || !version_is_known(header.version))
+	const struct index_shape *shape = index_shape_of(header.version);
+	if (!shape || !shape->header)
 		return header_judge_unknown(bytes, shape, &header);
 
 	if (header.start_offset != shape->header_len)
@@ -146,42 +163,39 @@ int index_parse_header(struct span bytes, struct index_header *ret_header)
 	if (bytes.len < shape->header_len)
 		return -ERANGE;
 	bytes = span_of(bytes.data, shape->header_len);
-	header_read_rest(bytes, &header);
+	fields_read(bytes, shape->header, shape->nr_header, &header);
+	if (header.version < 12)
+		header.exists = header.nr_records;
 	*ret_header = header;
-	if (!crc_is_right(bytes))
-		return -EBADMSG;
-	/* Development versions wrote the records of version 20 behind a header of version 19. */
-	if (header.version == 19 && header.record_size == INDEX_V20_RECORD_LEN)
-		return INDEX_UNKNOWN_VERSION;
-	return header.record_size == shape->record_len ? 0 : -EBADMSG;
+	return header_judge(bytes, shape, &header);
 }
 
 /* Record lengths come from a header that was judged; this guards against one that was not. */
-static bool record_is_whole(const struct index_header *header, struct span bytes)
+static const struct index_shape *shape_of_record(const struct index_header *header,
+						 struct span bytes)
 {
-	const struct index_shape *shape = shape_of_version(header->version);
+	const struct index_shape *shape = index_shape_of(header->version);
 
-	return shape && version_is_known(header->version) && bytes.len == header->record_size &&
-	       bytes.len == shape->record_len;
+	return shape && shape->record && bytes.len == header->record_size &&
+			       bytes.len == shape->record_len
+		       ? shape
+		       : NULL;
 }
 
 int index_parse_record(const struct index_header *header, struct span bytes,
 		       struct index_record *ret_record)
 {
-	struct index_record record = { 0 };
-	struct span guid;
+	const struct index_shape *shape = shape_of_record(header, bytes);
+	struct index_record *record = ret_record;
 
-	*ret_record = record;
-	if (!record_is_whole(header, bytes) || span_sub(bytes, 60, INDEX_GUID_LEN, &guid))
+	memset(record, 0, sizeof(*record));
+	if (!shape)
 		return -ERANGE;
-	record.uid = word_at(bytes, 0);
-	record.internaldate = word_at(bytes, 4);
-	record.size = word_at(bytes, 12);
-	record.flags = word_at(bytes, 32);
-	memcpy(record.guid, guid.data, INDEX_GUID_LEN);
-	record.modseq = quad_at(bytes, 80);
-	*ret_record = record;
-	return crc_is_right(bytes) ? 0 : -EBADMSG;
+	fields_read(bytes, shape->record, shape->nr_record, record);
+	/* Since 3.2 offsets have 48 bits; their high part took the upper half of the version. */
+	record->cache_offset |= (uint64_t)(record->cache_version >> 16) << 32;
+	record->cache_version &= 0xffff;
+	return !index_has_crcs(header) || crc_is_right(bytes) ? 0 : -EBADMSG;
 }
 
 /*
@@ -192,7 +206,7 @@ int index_parse_record(const struct index_header *header, struct span bytes,
 bool index_find_flipped_bit(const struct index_header *header, struct span bytes,
 			    uint32_t *ret_byte, uint32_t *ret_bit)
 {
-	if (!record_is_whole(header, bytes))
+	if (!shape_of_record(header, bytes) || !index_has_crcs(header))
 		return false;
 	uint32_t body_len = (uint32_t)bytes.len - 4;
 	uint32_t wrong = crc32_of(span_of(bytes.data, body_len)) ^ word_at(bytes, body_len);
@@ -215,33 +229,4 @@ bool index_find_flipped_bit(const struct index_header *header, struct span bytes
 		}
 	}
 	return false;
-}
-
-const char *index_field_name(const struct index_header *header, uint32_t byte)
-{
-	static const struct {
-		uint32_t end; /* first byte behind the field */
-		const char *name;
-	} fields[] = {
-		{ 4, "uid" },		{ 8, "internaldate" },	{ 12, "sentdate" },
-		{ 16, "size" },		{ 20, "header_size" },	{ 24, "gmtime" },
-		{ 28, "cache_offset" }, { 32, "last_updated" }, { 36, "flags" },
-		{ 52, "user_flags" },	{ 56, "savedate" },	{ 60, "cache_version" },
-		{ 80, "guid" },		{ 88, "modseq" },
-	};
-	uint32_t size = header->record_size;
-
-	if (byte >= size)
-		return "outside";
-	if (byte >= 52 && byte < 56 && header->version < 15)
-		return "content_lines";
-	for (size_t i = 0; i < array_size(fields); i++)
-		if (byte < fields[i].end)
-			return fields[i].name;
-	/* What follows the modseq grew with the versions; the two CRCs always come last. */
-	if (byte >= size - 4)
-		return "crc";
-	if (byte >= size - 8)
-		return "cache_crc";
-	return byte < 96 ? "cid" : "createdmodseq";
 }

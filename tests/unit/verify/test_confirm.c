@@ -175,7 +175,7 @@ static struct suspicion first_look(struct bench *b, uint32_t uid)
 	struct index_record record;
 
 	CU_ASSERT_EQUAL_FATAL(mailbox_index_find(&b->ix, b->mailbox, uid, &record), 0);
-	what.witness = (struct witness){ .uid = uid, .size = record.size };
+	what.witness = (struct witness){ .uid = uid, .size = (uint32_t)record.size };
 	memcpy(what.witness.guid, record.guid, SHA1_LEN);
 	observe_message(&b->s.observer, b->mailbox, &what.witness, &what.seen);
 	what.first = judge_message(&what.witness, &what.seen);

@@ -81,7 +81,7 @@ static struct mailbox *open_mailbox(struct scene *s, const char *name)
 
 static void submit(struct pool *pool, struct mailbox *mailbox, const struct index_record *record)
 {
-	struct witness witness = { .uid = record->uid, .size = record->size };
+	struct witness witness = { .uid = record->uid, .size = (uint32_t)record->size };
 
 	memcpy(witness.guid, record->guid, SHA1_LEN);
 	/* From the last to the first, as far as they are sorted. */
@@ -617,7 +617,7 @@ static int live_with_a_broken_ring(struct scene *s)
 		if (mailbox_index_get(&ix, mailbox, nr, &record))
 			return 2;
 		struct read_job job = { .mailbox = mailbox,
-					.witness = { .uid = record.uid, .size = record.size } };
+					.witness = { .uid = record.uid, .size = (uint32_t)record.size } };
 		memcpy(job.witness.guid, record.guid, SHA1_LEN);
 		tally_begin(mailbox);
 		reader_begin(reader, &job);
