@@ -17,40 +17,14 @@
 
 #include "base/clock.h"
 #include "digest/digest.h"
+#include "format/cyrus/twoskip_record.h"
 
 #define TWOSKIP_VERSION 1
 #define TWOSKIP_DIRTY 1u
 
-#define DUMMY_OFF 64  /* bytes; the record that all pointers start from */
-#define DATA_OFF 336  /* bytes; behind the dummy and its 32 pointers */
-#define LEVEL_MAX 31  /* of the dummy, and of any record */
-#define HEAD_MIN 24   /* bytes: a prefix, one pointer and two CRCs */
 #define RECORD_MIN 40 /* bytes of a key/value record: two pointers, and a key padded to 8 */
-#define KEY_MAX UINT64_C(65536)
-#define VALUE_MAX UINT64_C(16777216)
 
-#define LONG_KEY 0xffffu /* in place of a length: the true one follows in 8 bytes */
-#define LONG_VALUE 0xffffffffu
-
-#define CHUNK_LEN 512 /* bytes read at once: any head, and mostly the whole record */
 #define READ_TRIES 3
-
-enum record_type {
-	RECORD_DUMMY = '=',
-	RECORD_PAIR = '+',
-	RECORD_DELETE = '-',
-};
-
-struct record_head {
-	uint8_t type;
-	uint8_t level;
-	uint64_t key_len;
-	uint64_t value_len;
-	uint64_t len;	   /* bytes of the head, with its CRCs */
-	uint64_t tail_len; /* bytes of key, value and padding */
-	uint64_t next[2];  /* the candidates for the successor; a DELETE has only the first */
-	uint32_t tail_crc;
-};
 
 static const char twoskip_magic[20] = "\xa1\x02\x8b\x0d"
 				      "twoskip file";
@@ -91,125 +65,23 @@ int twoskip_parse_header(struct span bytes, struct twoskip_header *ret_header)
 	    span_be32(bytes, 60, &crc))
 		return -EBADMSG;
 	header.dirty = flags & TWOSKIP_DIRTY;
-	/* A damaged version word is told from a new version: with the known one the CRC is right. */
+	/*
+	 * A damaged version word is told from a new version: with the known one the CRC is right.
+	 */
 	if (version != TWOSKIP_VERSION)
 		return crc == header_crc_as(bytes, TWOSKIP_VERSION) ? -EBADMSG : -EPROTONOSUPPORT;
 	if (crc != crc32_of(span_of(bytes.data, 60)))
 		return -EBADMSG;
-	if (header.current_size < DATA_OFF || header.current_size > INT64_MAX ||
-	    header.current_size % 8 || header.repack_size < DATA_OFF ||
+	if (header.current_size < TWOSKIP_DATA_OFF || header.current_size > INT64_MAX ||
+	    header.current_size % 8 || header.repack_size < TWOSKIP_DATA_OFF ||
 	    header.repack_size > header.current_size)
 		return -EBADMSG;
 	*ret_header = header;
 	return 0;
 }
 
-/*
- * Parses a record head at `off` from the bytes that stand there. Key and value are bounded here,
- * before anybody allocates room for them.
- */
-static int head_parse(struct span bytes, uint64_t off, uint64_t end, struct record_head *ret_head)
-{
-	struct record_head head = { 0 };
-	uint64_t at = 8;
-	uint32_t value_len, crc;
-
-	if (bytes.len < HEAD_MIN || span_be32(bytes, 4, &value_len))
-		return -EBADMSG;
-	head.type = bytes.data[0];
-	head.level = bytes.data[1];
-	head.key_len = (uint64_t)bytes.data[2] << 8 | bytes.data[3];
-	head.value_len = value_len;
-	if (head.level > LEVEL_MAX)
-		return -EBADMSG;
-	if (head.key_len == LONG_KEY) {
-		if (span_be64(bytes, at, &head.key_len))
-			return -EBADMSG;
-		at += 8;
-	}
-	if (head.value_len == LONG_VALUE) {
-		if (span_be64(bytes, at, &head.value_len))
-			return -EBADMSG;
-		at += 8;
-	}
-	if (span_be64(bytes, at, &head.next[0]) ||
-	    (head.level > 0 && span_be64(bytes, at + 8, &head.next[1])))
-		return -EBADMSG;
-	at += UINT64_C(8) * (head.level + 1u);
-	if (span_be32(bytes, at, &crc) || span_be32(bytes, at + 4, &head.tail_crc) ||
-	    crc != crc32_of(span_of(bytes.data, at)))
-		return -EBADMSG;
-	head.len = at + 8;
-	if (head.key_len > KEY_MAX || head.value_len > VALUE_MAX)
-		return -EBADMSG;
-	head.tail_len = (head.key_len + head.value_len + 7) & ~UINT64_C(7);
-	if (head.len + head.tail_len > end - off)
-		return -EBADMSG;
-	*ret_head = head;
-	return 0;
-}
-
-/* Which types carry what. A COMMIT is never pointed at, so it is none of these. */
-static bool head_is_plausible(const struct record_head *head)
-{
-	bool empty = head->key_len == 0 && head->value_len == 0;
-
-	switch (head->type) {
-	case RECORD_DUMMY:
-		return head->level == LEVEL_MAX && empty;
-	case RECORD_PAIR:
-		return head->level > 0 && head->key_len > 0;
-	case RECORD_DELETE:
-		return head->level == 0 && empty;
-	default:
-		return false;
-	}
-}
-
-/*
- * One try to read the record at `off`; its key and value go to db->record. The first read takes a
- * chunk that holds any head and mostly the whole record. Head and tail may come from two reads:
- * tails never change, so they need not be of one moment.
- */
-static int record_read_once(struct twoskip *db, uint64_t off, struct record_head *ret_head)
-{
-	uint8_t chunk[CHUNK_LEN];
-	uint64_t end = db->header.current_size;
-	struct record_head head;
-
-	if (off < DUMMY_OFF || off % 8 || off >= end)
-		return -EBADMSG;
-	uint64_t have = min_of(end - off, (uint64_t)CHUNK_LEN);
-	int r = source_read_exact(db->src, off, chunk, have);
-	if (r)
-		return r;
-	r = head_parse(span_of(chunk, have), off, end, &head);
-	if (r)
-		return r;
-	if (!head_is_plausible(&head) || (head.type == RECORD_DUMMY) != (off == DUMMY_OFF))
-		return -EBADMSG;
-	buf_clear(&db->record);
-	r = buf_reserve(&db->record, head.tail_len);
-	if (r)
-		return r;
-	have = min_of(have - head.len, head.tail_len);
-	buf_add(&db->record, chunk + head.len, have);
-	if (have < head.tail_len) {
-		r = source_read_exact(db->src, off + head.len + have, db->record.data + have,
-				      head.tail_len - have);
-		if (r)
-			return r;
-		db->record.len = head.tail_len;
-		db->record.data[head.tail_len] = '\0';
-	}
-	if (crc32_of(buf_span(&db->record)) != head.tail_crc)
-		return -EBADMSG;
-	*ret_head = head;
-	return 0;
-}
-
 /* The header as it is now. A torn read is tried again, the last time after a pause. */
-static int header_read(struct source *src, struct twoskip_header *ret_header)
+int twoskip_read_header(struct source *src, struct twoskip_header *ret_header)
 {
 	uint8_t bytes[TWOSKIP_HEADER_LEN];
 	int r = -EBADMSG;
@@ -225,7 +97,7 @@ static int header_read(struct source *src, struct twoskip_header *ret_header)
 }
 
 /* Any transaction, begun, committed or undone since, shows in one of these. */
-static bool header_equals(const struct twoskip_header *a, const struct twoskip_header *b)
+bool twoskip_header_equals(const struct twoskip_header *a, const struct twoskip_header *b)
 {
 	return a->generation == b->generation && a->nr_records == b->nr_records &&
 	       a->repack_size == b->repack_size && a->current_size == b->current_size &&
@@ -233,49 +105,43 @@ static bool header_equals(const struct twoskip_header *a, const struct twoskip_h
 }
 
 /* What something wrong in the file means: see the top of this file. Never 0. */
-static int db_judge(struct twoskip *db)
+int twoskip_judge(struct twoskip *db)
 {
 	struct twoskip_header now;
-	int r = header_read(db->src, &now);
+	int r = twoskip_read_header(db->src, &now);
 
 	/* It was a twoskip when the walk began, so it was replaced. The next begin says by what. */
 	if (r == -EPROTONOSUPPORT)
 		return -EAGAIN;
 	if (r)
 		return r;
-	return header_equals(&now, &db->header) ? -EBADMSG : -EAGAIN;
+	return twoskip_header_equals(&now, &db->header) ? -EBADMSG : -EAGAIN;
 }
 
 /* Reads a record, and judges what cannot be read. */
-static int record_read(struct twoskip *db, uint64_t off, struct record_head *ret_head)
+static int record_read(struct twoskip *db, uint64_t off, struct twoskip_head *ret_head)
 {
-	for (int i = 0; i < READ_TRIES; i++) {
-		/* A writer that was interrupted halfway through a head needs a moment. */
-		if (i == READ_TRIES - 1 && db->header.dirty)
-			clock_sleep_ns(NS_PER_MS);
-		int r = record_read_once(db, off, ret_head);
-		if (r != -EBADMSG && r != -ENODATA)
-			return r;
-	}
-	return db_judge(db);
+	int r = twoskip_read_record(db, off, ret_head);
+
+	return r == -EBADMSG ? twoskip_judge(db) : r;
 }
 
 /* The offset of the record behind `head`, 0 at the end of the list. */
-static int record_find_next(struct twoskip *db, const struct record_head *head, uint64_t *ret_off)
+static int record_find_next(struct twoskip *db, const struct twoskip_head *head, uint64_t *ret_off)
 {
 	uint64_t end = db->header.current_size;
 	uint64_t a = head->next[0], b = head->next[1];
 
 	/* 0 is below every end: a pointer that was never set, or the end of the list. */
 	if (a >= end && b >= end)
-		return db_judge(db);
+		return twoskip_judge(db);
 	*ret_off = a >= end ? b : b >= end ? a : max_of(a, b);
 	return 0;
 }
 
 int twoskip_begin(struct twoskip *db, struct source *src)
 {
-	struct record_head dummy;
+	struct twoskip_head dummy;
 	uint64_t size;
 
 	db->src = src;
@@ -283,36 +149,40 @@ int twoskip_begin(struct twoskip *db, struct source *src)
 	db->nr_walked = 0;
 	buf_clear(&db->last);
 	buf_clear(&db->record);
-	int r = header_read(src, &db->header);
+	lookahead_forget(&db->ahead);
+	db->ahead.last = 0;
+	int r = twoskip_read_header(src, &db->header);
 	if (r)
 		return r;
 	r = source_size(src, &size);
 	if (r)
 		return r;
 	if (size < db->header.current_size)
-		return db_judge(db);
-	r = record_read(db, DUMMY_OFF, &dummy);
+		return twoskip_judge(db);
+	r = record_read(db, TWOSKIP_DUMMY_OFF, &dummy);
 	if (r)
 		return r;
 	return record_find_next(db, &dummy, &db->next);
 }
 
 /* Reads the record that the walk stands before. 0, TWOSKIP_END when a DELETE was the last. */
-static int walk_read(struct twoskip *db, struct record_head *ret_head)
+static int walk_read(struct twoskip *db, struct twoskip_head *ret_head, uint64_t *ret_off)
 {
-	int r = record_read(db, db->next, ret_head);
+	*ret_off = db->next;
+	int r = record_read(db, *ret_off, ret_head);
 
-	if (r || ret_head->type == RECORD_PAIR)
+	if (r || ret_head->type == TWOSKIP_PAIR)
 		return r;
 	/* A DELETE points at the live record behind the deleted one, never at a second DELETE. */
-	if (ret_head->type != RECORD_DELETE)
-		return db_judge(db);
+	if (ret_head->type != TWOSKIP_DELETE)
+		return twoskip_judge(db);
 	if (ret_head->next[0] == 0)
 		return TWOSKIP_END;
-	r = record_read(db, ret_head->next[0], ret_head);
+	*ret_off = ret_head->next[0];
+	r = record_read(db, *ret_off, ret_head);
 	if (r)
 		return r;
-	return ret_head->type == RECORD_PAIR ? 0 : db_judge(db);
+	return ret_head->type == TWOSKIP_PAIR ? 0 : twoskip_judge(db);
 }
 
 /* Behind the last record: the count must be right, unless a transaction may be changing it. */
@@ -320,30 +190,29 @@ static int walk_end(struct twoskip *db)
 {
 	db->next = 0;
 	if (!db->header.dirty && db->nr_walked != db->header.nr_records)
-		return db_judge(db);
+		return twoskip_judge(db);
 	return TWOSKIP_END;
 }
 
-int twoskip_next(struct twoskip *db, struct span *ret_key, struct span *ret_value)
+int twoskip_next_head(struct twoskip *db, struct twoskip_head *ret_head, uint64_t *ret_off)
 {
-	struct record_head head;
 	uint64_t next = 0;
 
 	if (db->next == 0)
 		return walk_end(db);
-	int r = walk_read(db, &head);
+	int r = walk_read(db, ret_head, ret_off);
 	if (r == TWOSKIP_END)
 		return walk_end(db);
 	if (r)
 		return r;
 
-	struct span key = span_of(db->record.data, head.key_len);
-	if (db->nr_walked > 0 && span_compare(buf_span(&db->last), key) >= 0)
-		return db_judge(db);
+	struct span key = span_of(db->record.data, ret_head->key_len);
+	if (db->nr_walked > 0 && db_order_compare(db->order, buf_span(&db->last), key) >= 0)
+		return twoskip_judge(db);
 	/* More records than fit: cannot happen on a file that keeps still. */
-	if (db->nr_walked >= (db->header.current_size - DATA_OFF) / RECORD_MIN)
-		return db_judge(db);
-	r = record_find_next(db, &head, &next);
+	if (db->nr_walked >= (db->header.current_size - TWOSKIP_DATA_OFF) / RECORD_MIN)
+		return twoskip_judge(db);
+	r = record_find_next(db, ret_head, &next);
 	if (r)
 		return r;
 	buf_clear(&db->last);
@@ -353,7 +222,18 @@ int twoskip_next(struct twoskip *db, struct span *ret_key, struct span *ret_valu
 		return r;
 	db->next = next;
 	db->nr_walked++;
-	*ret_key = key;
+	return 0;
+}
+
+int twoskip_next(struct twoskip *db, struct span *ret_key, struct span *ret_value)
+{
+	struct twoskip_head head;
+	uint64_t off;
+	int r = twoskip_next_head(db, &head, &off);
+
+	if (r)
+		return r;
+	*ret_key = span_of(db->record.data, head.key_len);
 	*ret_value = span_of(db->record.data + head.key_len, head.value_len);
 	return 0;
 }
@@ -362,5 +242,6 @@ void twoskip_fini(struct twoskip *db)
 {
 	buf_fini(&db->last);
 	buf_fini(&db->record);
+	lookahead_fini(&db->ahead);
 	*db = TWOSKIP_NULL;
 }

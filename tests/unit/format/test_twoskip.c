@@ -57,6 +57,14 @@ static bool walks_exactly(struct source *src)
 	return r == TWOSKIP_END && same && n == array_size(real_twoskip_pairs);
 }
 
+static int check_image(const struct image *image, uint64_t *ret_off)
+{
+	struct source src;
+
+	source_init_memory(&src, span_of(image->bytes, image->len));
+	return twoskip_check(&src, DB_ORDER_BYTES, ret_off);
+}
+
 static bool walks_image_exactly(const struct image *image)
 {
 	struct source src;
@@ -287,9 +295,12 @@ static void notices_each_kind_of_damage(void)
 	for (size_t i = 0; i < array_size(damages); i++) {
 		struct image image = real_image();
 		unsigned count;
+		uint64_t off;
 		damage_image(&image, &damages[i]);
 		/* What CU_ASSERT does, with the name of the row in place of the condition. */
 		(void)CU_assertImplementation(walk_image(&image, &count) == -EBADMSG, __LINE__,
+					      damages[i].what, __FILE__, "", CU_FALSE);
+		(void)CU_assertImplementation(check_image(&image, &off) == -EBADMSG, __LINE__,
 					      damages[i].what, __FILE__, "", CU_FALSE);
 	}
 }
@@ -535,56 +546,6 @@ static void refuses_long_lengths_that_overflow(void)
 
 /* ---- Files that change ----------------------------------------------------------------------- */
 
-/* A source that shows `before` for so many reads, `after` from then on. */
-struct moving {
-	struct source src; /* first, so that the functions below find the rest */
-	const struct image *before;
-	const struct image *after;
-	unsigned reads_left; /* of `before` */
-	unsigned after_left; /* reads of `after` until it is `before` again; 0: never */
-	int fail_with;	     /* instead of the reads of `after` */
-};
-
-static int moving_read(struct source *src, uint64_t off, void *buf, uint64_t len, uint64_t *ret_n)
-{
-	struct moving *m = (struct moving *)src;
-	const struct image *image = m->before;
-
-	if (m->reads_left > 0) {
-		m->reads_left--;
-	} else {
-		if (m->fail_with)
-			return m->fail_with;
-		image = m->after;
-		if (m->after_left > 0 && --m->after_left == 0)
-			m->reads_left = UINT32_MAX;
-	}
-	uint64_t n = off < image->len ? min_of(len, image->len - off) : 0;
-	if (n)
-		memcpy(buf, image->bytes + off, n);
-	*ret_n = n;
-	return 0;
-}
-
-static int moving_size(struct source *src, uint64_t *ret_size)
-{
-	const struct moving *m = (struct moving *)src;
-
-	*ret_size = m->reads_left > 0 ? m->before->len : m->after->len;
-	return 0;
-}
-
-static void moving_close(struct source *src)
-{
-	(void)src;
-}
-
-static const struct source_ops moving_ops = {
-	.read = moving_read,
-	.size = moving_size,
-	.close = moving_close,
-};
-
 /* The results of walks that are disturbed after 1, 2, ... reads are counted by kind. */
 struct tally {
 	unsigned exact, again, bad, other;
@@ -653,7 +614,9 @@ static void begins_again_when_two_transactions_passed(void)
 {
 	struct image after = real_image();
 
-	/* Both pointers of box22 lead behind the end that the walk knows; the header has moved on. */
+	/*
+	 * Both pointers of box22 lead behind the end that the walk knows; the header has moved on.
+	 */
 	damage_by_name(&after, "pointer to the end");
 	put_quad(after.bytes + 48, 5000);
 	put_quad(after.bytes + 32, 48);

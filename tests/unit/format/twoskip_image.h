@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * twoskip files in memory: the real one, as it was and in the middle of a transaction, ready to be
- * damaged and to get right CRCs again; and small ones made to measure.
+ * damaged and to get right CRCs again; small ones made to measure; and a source whose bytes change
+ * between reads.
  */
 #ifndef TESTS_UNIT_FORMAT_TWOSKIP_IMAGE_H
 #define TESTS_UNIT_FORMAT_TWOSKIP_IMAGE_H
@@ -11,6 +12,7 @@
 
 #include "base/buf.h"
 #include "digest/digest.h"
+#include "io/source.h"
 #include "real_twoskip.h"
 
 #define DUMMY_OFF 64
@@ -22,7 +24,7 @@ struct image {
 	uint64_t len;
 };
 
-static uint64_t get_quad(const uint8_t *p)
+static inline uint64_t get_quad(const uint8_t *p)
 {
 	uint64_t quad = 0;
 
@@ -31,37 +33,37 @@ static uint64_t get_quad(const uint8_t *p)
 	return quad;
 }
 
-static void put_quad(uint8_t *p, uint64_t quad)
+static inline void put_quad(uint8_t *p, uint64_t quad)
 {
 	for (int i = 7; i >= 0; i--, quad >>= 8)
 		p[i] = (uint8_t)quad;
 }
 
-static void put_word(uint8_t *p, uint32_t word)
+static inline void put_word(uint8_t *p, uint32_t word)
 {
 	for (int i = 3; i >= 0; i--, word >>= 8)
 		p[i] = (uint8_t)word;
 }
 
-static void fix_header(struct image *image)
+static inline void fix_header(struct image *image)
 {
 	put_word(image->bytes + 60, crc32_of(span_of(image->bytes, 60)));
 }
 
 /* Makes the head CRC of the record at `off` right again. No long lengths here. */
-static void fix_head(struct image *image, uint64_t off)
+static inline void fix_head(struct image *image, uint64_t off)
 {
 	uint64_t len = 8 + 8 * (image->bytes[off + 1] + 1u);
 
 	put_word(image->bytes + off + len, crc32_of(span_of(image->bytes + off, len)));
 }
 
-static uint64_t tail_off(const struct image *image, uint64_t off)
+static inline uint64_t tail_off(const struct image *image, uint64_t off)
 {
 	return off + 8 + 8 * (image->bytes[off + 1] + 1u) + 8;
 }
 
-static void fix_tail(struct image *image, uint64_t off)
+static inline void fix_tail(struct image *image, uint64_t off)
 {
 	const uint8_t *p = image->bytes + off;
 	uint64_t len = ((uint64_t)(p[2] << 8 | p[3]) + (uint64_t)(p[6] << 8 | p[7]) + 7) & ~7ull;
@@ -70,7 +72,7 @@ static void fix_tail(struct image *image, uint64_t off)
 	put_word(image->bytes + tail - 4, crc32_of(span_of(image->bytes + tail, len)));
 }
 
-static struct image real_image(void)
+static inline struct image real_image(void)
 {
 	struct image image = { .len = sizeof(real_twoskip) };
 
@@ -79,7 +81,7 @@ static struct image real_image(void)
 }
 
 /* As a crash inside a transaction left it. */
-static struct image dirty_image(void)
+static inline struct image dirty_image(void)
 {
 	struct image image = real_image();
 
@@ -92,7 +94,7 @@ static struct image dirty_image(void)
 }
 
 /* Where the record of a key stands in the list of `image`. */
-static uint64_t off_of(const struct image *image, const char *key)
+static inline uint64_t off_of(const struct image *image, const char *key)
 {
 	uint64_t off = DUMMY_OFF;
 
@@ -114,7 +116,7 @@ struct pair {
 	bool long_form; /* lengths in 8 bytes each although they would fit */
 };
 
-static void add_quad(struct buf *b, uint64_t quad)
+static inline void add_quad(struct buf *b, uint64_t quad)
 {
 	uint8_t bytes[8];
 
@@ -122,7 +124,7 @@ static void add_quad(struct buf *b, uint64_t quad)
 	buf_add(b, bytes, sizeof(bytes));
 }
 
-static void add_word(struct buf *b, uint32_t word)
+static inline void add_word(struct buf *b, uint32_t word)
 {
 	uint8_t bytes[4];
 
@@ -130,18 +132,18 @@ static void add_word(struct buf *b, uint32_t word)
 	buf_add(b, bytes, sizeof(bytes));
 }
 
-static uint64_t pair_head_len(const struct pair *p)
+static inline uint64_t pair_head_len(const struct pair *p)
 {
 	return 8 + 16 + 8 + (p->long_form || p->key_len >= 0xffff ? 8 : 0) + (p->long_form ? 8 : 0);
 }
 
-static uint64_t pair_len(const struct pair *p)
+static inline uint64_t pair_len(const struct pair *p)
 {
 	return pair_head_len(p) + ((p->key_len + p->value_len + 7) & ~7ull);
 }
 
 /* A record of level 1 whose key is all `fill` and whose value is all 'v'. */
-static void add_pair(struct buf *b, const struct pair *p, char fill, uint64_t next)
+static inline void add_pair(struct buf *b, const struct pair *p, char fill, uint64_t next)
 {
 	uint64_t off = b->len, tail_len = (p->key_len + p->value_len + 7) & ~7ull;
 	bool long_key = p->long_form || p->key_len >= 0xffff;
@@ -168,7 +170,7 @@ static void add_pair(struct buf *b, const struct pair *p, char fill, uint64_t ne
 }
 
 /* A database of `nr` records with keys "aaa...", "bbb..." in this order. */
-static void build(struct buf *b, const struct pair *pairs, size_t nr)
+static inline void build(struct buf *b, const struct pair *pairs, size_t nr)
 {
 	uint64_t size = 336;
 
@@ -193,5 +195,61 @@ static void build(struct buf *b, const struct pair *pairs, size_t nr)
 			 i + 1 < nr ? b->len + pair_len(&pairs[i]) : 0);
 	CU_ASSERT_EQUAL_FATAL(b->len, size);
 }
+
+/* ---- Files that change ----------------------------------------------------------------------- */
+
+#define MOVING_READ_LEN 96 /* bytes that one read gives at most */
+
+/* A source that shows `before` for so many reads, `after` from then on. */
+struct moving {
+	struct source src; /* first, so that the functions below find the rest */
+	const struct image *before;
+	const struct image *after;
+	unsigned reads_left; /* of `before` */
+	unsigned after_left; /* reads of `after` until it is `before` again; 0: never */
+	int fail_with;	     /* instead of the reads of `after` */
+};
+
+static inline int moving_read(struct source *src, uint64_t off, void *buf, uint64_t len,
+			      uint64_t *ret_n)
+{
+	struct moving *m = (struct moving *)src;
+	const struct image *image = m->before;
+
+	if (m->reads_left > 0) {
+		m->reads_left--;
+	} else {
+		if (m->fail_with)
+			return m->fail_with;
+		image = m->after;
+		if (m->after_left > 0 && --m->after_left == 0)
+			m->reads_left = UINT32_MAX;
+	}
+	uint64_t n = off < image->len ? min_of(len, image->len - off) : 0;
+	n = min_of(n, (uint64_t)MOVING_READ_LEN); /* the rest comes with the next read */
+	if (n)
+		memcpy(buf, image->bytes + off, n);
+	*ret_n = n;
+	return 0;
+}
+
+static inline int moving_size(struct source *src, uint64_t *ret_size)
+{
+	const struct moving *m = (struct moving *)src;
+
+	*ret_size = m->reads_left > 0 ? m->before->len : m->after->len;
+	return 0;
+}
+
+static inline void moving_close(struct source *src)
+{
+	(void)src;
+}
+
+static const struct source_ops moving_ops = {
+	.read = moving_read,
+	.size = moving_size,
+	.close = moving_close,
+};
 
 #endif
