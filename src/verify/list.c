@@ -7,21 +7,39 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "format/cyrus/db.h"
 #include "format/cyrus/layout.h"
-#include "format/cyrus/twoskip.h"
 
 #define WALK_TRIES 20
 
-static int walk_source(struct source *src, bool restart, list_fn fn, void *ctx)
+/*
+ * Begins the walk. A list that is no database at all, or empty, is damaged, though as a database it
+ * may be flat; an empty one may also have been replaced a moment ago.
+ */
+static int begin(struct db *db, struct source *src)
+{
+	uint64_t size;
+	int r = db_begin(db, src);
+
+	if (r == -EPROTONOSUPPORT && db->engine == DB_UNKNOWN)
+		return -EBADMSG;
+	if (r || db->engine != DB_FLAT)
+		return r;
+	r = source_size(src, &size);
+	return r == 0 && size == 0 ? -EAGAIN : r;
+}
+
+static int walk_source(struct source *src, enum db_order order, bool restart, list_fn fn, void *ctx)
 {
 	struct mailbox_entry entry = MAILBOX_ENTRY_NULL;
-	struct twoskip db = TWOSKIP_NULL;
+	struct db db = DB_NULL;
 	struct span key, value;
-	int r = twoskip_begin(&db, src);
 
+	db.order = order;
+	int r = begin(&db, src);
 	while (r == 0) {
-		r = twoskip_next(&db, &key, &value);
-		if (r == TWOSKIP_END) {
+		r = db_next(&db, &key, &value);
+		if (r == DB_END) {
 			r = 0; /* not to be taken for a result of `fn` */
 			break;
 		}
@@ -36,9 +54,25 @@ static int walk_source(struct source *src, bool restart, list_fn fn, void *ctx)
 			r = parsed;
 		restart = false;
 	}
-	twoskip_fini(&db);
+	db_fini(&db);
 	mailbox_entry_fini(&entry);
 	return r;
+}
+
+/*
+ * A list of Cyrus up to 3.4 may be in mailbox order; its switch is still in the configuration of
+ * later ones, which ignore it. So what is out of order in the one way is read in the other.
+ */
+static int walk_in_any_order(const struct imapd_conf *conf, struct source *src, bool restart,
+			     list_fn fn, void *ctx)
+{
+	bool sorted = false;
+	int r = walk_source(src, DB_ORDER_BYTES, restart, fn, ctx);
+
+	if (r != -EBADMSG ||
+	    imapd_conf_get_switch(conf, "improved_mboxlist_sort", false, NULL, &sorted) || !sorted)
+		return r;
+	return walk_source(src, DB_ORDER_MAILBOX, true, fn, ctx);
 }
 
 int list_walk(const struct imapd_conf *conf, struct image *image, list_fn fn, void *ctx)
@@ -50,9 +84,12 @@ int list_walk(const struct imapd_conf *conf, struct image *image, list_fn fn, vo
 	r = buf_error(&path);
 	for (int tries = 0; r == 0; tries++) {
 		struct source src = SOURCE_NULL;
+		uint64_t size = 1;
 		r = image_open_source(image, buf_str(&path), &src);
 		if (r == 0)
-			r = walk_source(&src, tries > 0, fn, ctx);
+			r = walk_in_any_order(conf, &src, tries > 0, fn, ctx);
+		if (r == -EAGAIN && tries == WALK_TRIES && source_size(&src, &size) == 0 && !size)
+			r = -EBADMSG; /* it stays empty */
 		source_close(&src);
 		if (r != -EAGAIN || tries == WALK_TRIES)
 			break;

@@ -21,9 +21,11 @@
 typedef int (*list_fn)(const struct mailbox_entry *entry, struct span key, bool restart, void *ctx);
 
 /*
- * Walks the list, in `image` where it lies there (NULL: nowhere). 0; what `fn` returned; -EBADMSG: the database is damaged; -EPROTONOSUPPORT: an
- * engine or a record format that is not known here; -EAGAIN: it changed under every attempt; or
- * the errno of opening or reading it.
+ * Walks the list, in `image` where it lies there (NULL: nowhere), whatever engine it is kept in,
+ * and in mailbox order where `improved_mboxlist_sort` is on and it is in no other. 0; what `fn`
+ * returned; -EBADMSG: the database is damaged, empty, or none; -EPROTONOSUPPORT: an engine or a
+ * record format that is not known here; -EAGAIN: it changed under every attempt; or the errno of
+ * opening or reading it.
  */
 int list_walk(const struct imapd_conf *conf, struct image *image, list_fn fn, void *ctx) must_check;
 

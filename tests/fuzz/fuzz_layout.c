@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Fuzzes paths: name, unique id, partition and imapd.conf, separated by LF (the last takes the
- * rest). No path that comes out is absolute, leaves its root or has an empty part.
+ * rest). No path that comes out is absolute, leaves its root or has an empty part; the way back
+ * from a directory leads to a name that has just that directory.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -54,6 +55,56 @@ static void check_dir(const struct imapd_conf *conf, const struct mailbox_entry 
 	buf_fini(&dir);
 }
 
+/* What is said of the directory `rel` is true. Returns whether a name was found for it. */
+static bool check_way_back(const struct imapd_conf *conf, const char *rel)
+{
+	struct mailbox_entry entry = MAILBOX_ENTRY_NULL;
+	struct buf dir = BUF_NULL;
+	bool found = layout_parse_mailbox_dir(&entry.name, conf, rel);
+
+	entry.legacy_dirs = true;
+	if (found) {
+		require(layout_add_mailbox_dir(&dir, conf, &entry) == 0);
+		require(span_equals_str(buf_span(&dir), rel));
+	} else {
+		require(entry.name.len == 0);
+	}
+	buf_fini(&dir);
+	mailbox_entry_fini(&entry);
+	return found;
+}
+
+/* Every directory by name has a way back where domains are understood. */
+static void check_dir_of_name(const struct imapd_conf *conf, const struct mailbox_entry *entry)
+{
+	struct buf dir = BUF_NULL, any = BUF_NULL;
+
+	if (entry->legacy_dirs && layout_add_mailbox_dir(&dir, conf, entry) == 0) {
+		bool found = check_way_back(conf, buf_str(&dir));
+		require(found || layout_add_quota_file(&any, conf, span_of_str("x")) == -EBADMSG ||
+			!span_equals_str(
+				span_of_str(imapd_conf_get(conf, "quota_db", "quotalegacy")),
+				"quotalegacy") ||
+			imapd_conf_get(conf, "quota_db_path", NULL));
+	}
+	buf_fini(&dir);
+	buf_fini(&any);
+}
+
+static void check_quota(const struct imapd_conf *conf, struct span root)
+{
+	struct buf path = BUF_NULL;
+
+	buf_add_str(&path, "/");
+	int r = layout_add_quota_file(&path, conf, root);
+	require(r == 0 || r == -EBADMSG || r == -ENOTSUP);
+	if (r)
+		require(path.len == 1);
+	else
+		check_path(span_of(path.data + 1, path.len - 1));
+	buf_fini(&path);
+}
+
 static void check_roots(const struct imapd_conf *conf, const char *partition)
 {
 	struct buf path = BUF_NULL;
@@ -63,6 +114,9 @@ static void check_roots(const struct imapd_conf *conf, const char *partition)
 		require(!root || root[0] == '/');
 	}
 	layout_add_mailboxes_db(&path, conf);
+	require(path.len > 0);
+	buf_clear(&path);
+	layout_add_annotations_db(&path, conf);
 	require(path.len > 0);
 	buf_fini(&path);
 }
@@ -94,7 +148,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int legacy = 0; legacy < 2; legacy++) {
 		entry.legacy_dirs = legacy;
 		check_dir(&conf, &entry);
+		check_dir_of_name(&conf, &entry);
 	}
+	(void)check_way_back(&conf, buf_str(&entry.name));
+	check_quota(&conf, buf_span(&entry.name));
 	check_roots(&conf, buf_str(&entry.partition));
 	imapd_conf_fini(&conf);
 	mailbox_entry_fini(&entry);

@@ -11,87 +11,6 @@
 
 #define PATH_LEN_MAX 4096 /* bytes below the root */
 
-/*
- * The value of "WHAT-PARTITION" where it is an absolute path, else NULL. *ret_given says whether
- * there is one at all: a value that is of no use still hides those of lower rank, because to fall
- * back would be to look where the files are not, and to report them all missing.
- */
-static const char *root_find(const struct imapd_conf *conf, const char *what, const char *partition,
-			     bool *ret_given)
-{
-	cleanup(buf_fini) struct buf name = BUF_NULL;
-	const char *value = NULL;
-
-	buf_addf(&name, "%s-%s", what, partition);
-	if (buf_error(&name) == 0)
-		value = imapd_conf_get(conf, buf_str(&name), NULL);
-	*ret_given = value != NULL;
-	return value && value[0] == '/' ? value : NULL;
-}
-
-/*
- * Where metadata of one kind is put: by an option of its own, or on the meta partition when that
- * is said to hold the kind, or with the messages.
- */
-static const char *root_find_meta(const struct imapd_conf *conf, const char *partition,
-				  const char *kind)
-{
-	cleanup(buf_fini) struct buf option = BUF_NULL;
-	bool given;
-
-	buf_addf(&option, "metadir-%s", kind);
-	if (buf_error(&option))
-		return NULL;
-	const char *root = root_find(conf, buf_str(&option), partition, &given);
-	if (given)
-		return root;
-	if (imapd_conf_has_word(conf, "metapartition_files", kind)) {
-		root = root_find(conf, "metapartition", partition, &given);
-		if (given)
-			return root;
-	}
-	return root_find(conf, "partition", partition, &given);
-}
-
-/* Unlike metadata, archived messages have no option of their own below the partition. */
-static const char *root_find_archive(const struct imapd_conf *conf, const char *partition)
-{
-	bool enabled, given;
-
-	if (imapd_conf_get_switch(conf, "archive_enabled", false, NULL, &enabled))
-		return NULL;
-	if (enabled) {
-		const char *root = root_find(conf, "archivepartition", partition, &given);
-		if (given)
-			return root;
-	}
-	return root_find(conf, "partition", partition, &given);
-}
-
-const char *layout_root(const struct imapd_conf *conf, const char *partition,
-			enum mailbox_file kind)
-{
-	bool given;
-
-	if (partition[0] == '\0')
-		return NULL;
-	switch (kind) {
-	case MAILBOX_FILE_MESSAGES:
-		return root_find(conf, "partition", partition, &given);
-	case MAILBOX_FILE_ARCHIVED:
-		return root_find_archive(conf, partition);
-	case MAILBOX_FILE_INDEX:
-		return root_find_meta(conf, partition, "index");
-	case MAILBOX_FILE_HEADER:
-		return root_find_meta(conf, partition, "header");
-	case MAILBOX_FILE_CACHE:
-		return root_find_meta(conf, partition, "cache");
-	case MAILBOX_FILE_COUNT_:
-		break;
-	}
-	return NULL;
-}
-
 /* True when `part` may be one component of a path. */
 static bool part_is_safe(struct span part)
 {
@@ -99,11 +18,8 @@ static bool part_is_safe(struct span part)
 	       span_find(part, '/') == part.len && span_find(part, '\0') == part.len;
 }
 
-/*
- * The one-letter directory that a hashed spool puts in front. The input is the name as people
- * write it: `^` counts as the dot it stands for, and the full hash stops at a dot.
- */
-static char part_hash(struct span part, bool full)
+/* The one-letter directory that stands before what is hashed. The full hash stops at a dot. */
+static char dir_hash(struct span part, bool full)
 {
 	uint32_t n = 0;
 
@@ -113,7 +29,7 @@ static char part_hash(struct span part, bool full)
 			c = (uint8_t)(c + ('a' - 'A'));
 		return c >= 'a' && c <= 'z' ? (char)c : 'q';
 	}
-	for (uint64_t i = 0; i < part.len && part.data[i] != '.' && part.data[i] != '^'; i++)
+	for (uint64_t i = 0; i < part.len && part.data[i] != '.'; i++)
 		n = (n << 3 ^ n >> 5) ^ part.data[i];
 	return (char)('A' + n % 23);
 }
@@ -130,15 +46,30 @@ static bool name_next_part(struct span *name, bool *more, struct span *ret_part)
 	return true;
 }
 
-/* The part of a name whose hash stands before it: the second, or the only one. */
-static struct span name_hashed_part(struct span name)
+/*
+ * The hash of a name is that of its second part, or the only one, as people write it: `^` is the
+ * dot it stands for, and ends the full hash.
+ */
+static char name_hash(struct span name, bool full)
 {
 	struct span part = SPAN_NULL;
 	bool more = true;
 
 	(void)name_next_part(&name, &more, &part);
 	(void)name_next_part(&name, &more, &part);
-	return part;
+	return dir_hash(full ? span_of(part.data, span_find(part, '^')) : part, full);
+}
+
+/* Splits `domain!rest`. False when there is no domain. */
+static bool name_split_domain(struct span *name, struct span *ret_domain)
+{
+	uint64_t len = span_find(*name, '!');
+
+	if (len == name->len)
+		return false;
+	*ret_domain = span_of(name->data, len);
+	*name = span_of(name->data + len + 1, name->len - len - 1);
+	return true;
 }
 
 /*
@@ -147,26 +78,23 @@ static struct span name_hashed_part(struct span name)
  */
 static int dir_add_by_name(struct buf *b, const struct imapd_conf *conf, struct span name)
 {
-	struct span part;
+	struct span domain, part;
 	bool hashed, full, more = true;
 
 	if (imapd_conf_get_switch(conf, "hashimapspool", false, NULL, &hashed) ||
 	    imapd_conf_get_switch(conf, "fulldirhash", false, NULL, &full))
 		return -EBADMSG;
-	uint64_t len = span_find(name, '!');
-	if (len < name.len) {
-		struct span domain = span_of(name.data, len);
+	if (name_split_domain(&name, &domain)) {
 		if (!part_is_safe(domain))
 			return -EBADMSG;
 		buf_add_str(b, "domain/");
 		if (hashed)
-			buf_addf(b, "%c/", part_hash(domain, full));
+			buf_addf(b, "%c/", dir_hash(domain, full));
 		buf_add_span(b, domain);
 		buf_add_char(b, '/');
-		name = span_of(name.data + len + 1, name.len - len - 1);
 	}
 	if (hashed)
-		buf_addf(b, "%c/", part_hash(name_hashed_part(name), full));
+		buf_addf(b, "%c/", name_hash(name, full));
 	for (bool first = true; name_next_part(&name, &more, &part); first = false) {
 		if (!part_is_safe(part))
 			return -EBADMSG;
@@ -188,6 +116,19 @@ static int dir_add_by_id(struct buf *b, struct span id)
 	return 0;
 }
 
+/* Hands a path over when it was made without a failure and is not too long. */
+static int path_add(struct buf *b, const struct buf *path)
+{
+	int r = buf_error(path);
+
+	if (r)
+		return r;
+	if (path->len > PATH_LEN_MAX)
+		return -EBADMSG;
+	buf_add_span(b, buf_span(path));
+	return buf_error(b);
+}
+
 int layout_add_mailbox_dir(struct buf *b, const struct imapd_conf *conf,
 			   const struct mailbox_entry *entry)
 {
@@ -198,26 +139,141 @@ int layout_add_mailbox_dir(struct buf *b, const struct imapd_conf *conf,
 		return -EBADMSG;
 	int r = by_name ? dir_add_by_name(&dir, conf, buf_span(&entry->name))
 			: dir_add_by_id(&dir, buf_span(&entry->unique_id));
-	if (r)
-		return r;
-	r = buf_error(&dir);
-	if (r)
-		return r;
-	if (dir.len > PATH_LEN_MAX)
-		return -EBADMSG;
-	buf_add_span(b, buf_span(&dir));
-	return buf_error(b);
+	return r ? r : path_add(b, &dir);
 }
 
-void layout_add_mailboxes_db(struct buf *b, const struct imapd_conf *conf)
+/* The words that Cyrus takes for "not at all"; any but those is some kind of "yes", or an error. */
+static int conf_has_domains(const struct imapd_conf *conf, bool *ret)
 {
-	const char *path = imapd_conf_get(conf, "mboxlist_db_path", NULL);
+	static const char *const words[] = { "off", "0",   "no", "f",	 "false", "on",
+					     "1",   "yes", "t",	 "true", "userid" };
+	const char *value = imapd_conf_get(conf, "virtdomains", "off");
 
-	if (path)
-		buf_add_str(b, path);
-	else
-		buf_addf(b, "%s/mailboxes.db", imapd_conf_get(conf, "configdirectory", ""));
+	for (size_t i = 0; i < array_size(words); i++) {
+		if (strcmp(value, words[i]) == 0) {
+			*ret = i >= 5;
+			return 0;
+		}
+	}
+	return -EBADMSG;
 }
+
+/* quota_db_path is a path whose last part is replaced. Known is only what is in configdirectory. */
+static bool quota_is_found(const struct imapd_conf *conf)
+{
+	const char *dir = imapd_conf_get(conf, "configdirectory", "");
+	const char *path = imapd_conf_get(conf, "quota_db_path", NULL);
+
+	if (strcmp(imapd_conf_get(conf, "quota_db", "quotalegacy"), "quotalegacy") != 0)
+		return false;
+	if (!path)
+		return true;
+	const char *slash = strrchr(path, '/');
+	return slash && span_equals_str(span_of(path, (uint64_t)(slash - path)), dir);
+}
+
+/*
+ * [domain/H/DOMAIN/]quota/H/ROOT, or `root` in place of the last two for that of a whole domain. It
+ * is hashed in every spool, by what follows the first dot, and `^` is a byte like any other: the
+ * letter need not be that of the mailbox.
+ */
+int layout_add_quota_file(struct buf *b, const struct imapd_conf *conf, struct span quota_root)
+{
+	cleanup(buf_fini) struct buf path = BUF_NULL;
+	struct span domain, hashed;
+	bool full, domains;
+
+	if (!quota_is_found(conf))
+		return -ENOTSUP;
+	if (imapd_conf_get_switch(conf, "fulldirhash", false, NULL, &full) ||
+	    conf_has_domains(conf, &domains) || quota_root.len > PATH_LEN_MAX)
+		return -EBADMSG;
+	if (domains && name_split_domain(&quota_root, &domain)) {
+		if (!part_is_safe(domain))
+			return -EBADMSG;
+		buf_addf(&path, "domain/%c/", dir_hash(domain, full));
+		buf_add_span(&path, domain);
+		buf_add_char(&path, '/');
+		if (quota_root.len == 0) {
+			buf_add_str(&path, "quota/root");
+			return path_add(b, &path);
+		}
+	}
+	if (!part_is_safe(quota_root))
+		return -EBADMSG;
+	uint64_t dot = span_find(quota_root, '.');
+	hashed = quota_root;
+	if (dot < quota_root.len)
+		hashed = span_of(quota_root.data + dot + 1, quota_root.len - dot - 1);
+	buf_addf(&path, "quota/%c/", dir_hash(hashed, full));
+	buf_add_span(&path, quota_root);
+	return path_add(b, &path);
+}
+
+/* ---- The way back ---- */
+
+/* Takes the next directory off the front of a path. False when nothing is left behind it. */
+static bool path_strip_part(struct span *path, struct span *ret_part)
+{
+	uint64_t len = span_find(*path, '/');
+
+	if (len == path->len)
+		return false;
+	*ret_part = span_of(path->data, len);
+	*path = span_of(path->data + len + 1, path->len - len - 1);
+	return true;
+}
+
+/*
+ * The name that a directory has when `domain/...` leads it, or when not. Nothing is checked but the
+ * number of parts: a name is right if its directory comes out as the one that was given.
+ */
+static bool name_guess(struct buf *name, struct span path, bool hashed, bool in_domain)
+{
+	struct span part, domain;
+
+	if (in_domain) {
+		if (!path_strip_part(&path, &part) || (hashed && !path_strip_part(&path, &part)) ||
+		    !path_strip_part(&path, &domain))
+			return false;
+		buf_add_span(name, domain);
+		buf_add_char(name, '!');
+	}
+	if (hashed && !path_strip_part(&path, &part))
+		return false;
+	while (path_strip_part(&path, &part)) {
+		buf_add_span(name, part);
+		buf_add_char(name, '.');
+	}
+	buf_add_span(name, path);
+	return true;
+}
+
+/*
+ * Without hashes `domain/x/y` is the directory of x!y and of domain.x.y alike. Which of them there
+ * can be follows from the configuration.
+ */
+bool layout_parse_mailbox_dir(struct buf *b, const struct imapd_conf *conf, const char *rel)
+{
+	struct span path = span_of_str(rel);
+	bool hashed, domains;
+
+	if (path.len > PATH_LEN_MAX || conf_has_domains(conf, &domains) ||
+	    imapd_conf_get_switch(conf, "hashimapspool", false, NULL, &hashed))
+		return false;
+	for (int guess = 0; guess < 2; guess++) {
+		cleanup(buf_fini) struct buf name = BUF_NULL, dir = BUF_NULL;
+		if (name_guess(&name, path, hashed, domains == (guess == 0)) &&
+		    buf_error(&name) == 0 && dir_add_by_name(&dir, conf, buf_span(&name)) == 0 &&
+		    buf_error(&dir) == 0 && span_equals(buf_span(&dir), path)) {
+			buf_add_span(b, buf_span(&name));
+			return buf_error(b) == 0;
+		}
+	}
+	return false;
+}
+
+/* ---- Messages ---- */
 
 /* A leading zero is refused, so that no two names in a directory are the same message. */
 bool layout_parse_message_name(const char *name, uint32_t *ret_uid)

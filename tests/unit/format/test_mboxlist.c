@@ -38,7 +38,8 @@ static void reads_a_real_mailbox(void)
 	CU_ASSERT_STRING_EQUAL(buf_str(&entry.name), "user.alice");
 	CU_ASSERT_STRING_EQUAL(buf_str(&entry.unique_id), "z2bnsgapj9lwlv3hqyb2ltbx");
 	CU_ASSERT_STRING_EQUAL(buf_str(&entry.partition), "default");
-	CU_ASSERT_STRING_EQUAL(buf_str(&entry.acl), "alice lrswipkxtecdan b.ob lrs");
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.acl), "alice\tlrswipkxtecdan\tb.ob\tlrs\t");
+	CU_ASSERT_EQUAL(entry.form, MBOXLIST_BY_ID);
 	CU_ASSERT_EQUAL(entry.uidvalidity, 1795450317);
 	CU_ASSERT(mailbox_entry_is_live(&entry));
 	CU_ASSERT_FALSE(entry.legacy_dirs);
@@ -170,47 +171,407 @@ static void passes_over_the_other_indexes(void)
 	} others[] = {
 		{ "I7sye93mzzdzl4e6ovpyf2thj",
 		  "%(T e N user\037u001\037Sent P default V 1795465383 C 1 F 1 M 1795465382 "
-		  "A %(u001 lrswipkxtecdan) H ())" },
+		  "A %(u001 lrswipkxtecda) H ())" },
 		{ "Iby8p4az7d4y6n2o8n3yficxh", "%(T ei N user\037u003 M 1795465382 H ())" },
-		{ "J123", "%(T e N user\037x I abc)" },
+		{ "Jalice\036J123", "%(T e N user\037x I abc)" },
+		{ "J\036J123", "%(T e N x I NIL)" },
 		{ "AU\036alice\036user\037bob", "" },
 		{ "AS\036anyone\036shared", "" },
 		{ "AS\036", "" },
 		{ "\037VER\037", "2" },
+		{ "$RACL", "" }, /* 3.0 */
+		{ "$RACL", "3" },
+		{ "$RUNQ", "1" },
 		{ "$RACL$U$alice$user.bob", "" },
-		{ "$RUNQ$abc", "user.bob" },
+		{ "$RACL$S$anyone$shared", "" },
+		{ "$RUNQ$abc$user.bob", "" },
 	};
 
 	for (size_t i = 0; i < array_size(others); i++)
 		CU_ASSERT_EQUAL(parse_only(others[i].key, others[i].value), MBOXLIST_OTHER);
 }
 
-static void refuses_the_records_of_older_releases(void)
+/* ---- Lists of 2.5 to 3.4 ---- */
+
+static void reads_a_list_of_2_5_to_3_4(void)
+{
+	struct mailbox_entry entry = MAILBOX_ENTRY_NULL;
+
+	CU_ASSERT_EQUAL(parse("example.com!user.b^ob.Sub Folder",
+			      "%(A %(b.ob@example.com lrswipkxtecda anyone p) I "
+			      "4ed2ff9e-15a4-44a5-9a0b-2d1d9bb1ef1e P default V 1420070400 C 5 F 7 "
+			      "M 1420070401)",
+			      &entry),
+			0);
+	CU_ASSERT_EQUAL(entry.form, MBOXLIST_DLIST);
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.name), "example.com!user.b^ob.Sub Folder");
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.unique_id), "4ed2ff9e-15a4-44a5-9a0b-2d1d9bb1ef1e");
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.partition), "default");
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.acl), "b.ob@example.com\tlrswipkxtecda\tanyone\tp\t");
+	CU_ASSERT_EQUAL(entry.uidvalidity, 1420070400);
+	CU_ASSERT(entry.legacy_dirs);
+	CU_ASSERT(mailbox_entry_is_live(&entry));
+	/* A tombstone, into the same entry. */
+	CU_ASSERT_EQUAL(parse("user.joe", "%(I 12ab T d V 17 M 1420070401)", &entry), 0);
+	CU_ASSERT(entry.deleted);
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.acl), "");
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.partition), "");
+	mailbox_entry_fini(&entry);
+}
+
+static void reads_the_types_of_2_5_to_3_4(void)
+{
+	static const struct {
+		const char *type;
+		bool deleted, moving, remote, reserved, intermediate;
+	} cases[] = {
+		{ "d", true, false, false, false, false },
+		{ "m", false, true, false, false, false },
+		{ "r", false, false, true, false, false },
+		{ "z", false, false, false, true, false },
+		{ "i", false, false, false, false, true },
+		{ "n", false, false, false, false, false },
+		{ "c", false, false, false, false, false },
+		{ "b", false, false, false, false, false },
+		{ "a", false, false, false, false, false },
+		{ "s", false, false, false, false, false },
+		{ "p", false, false, false, false, false },
+		{ "dc", true, false, false, false, false },
+		{ "dmrzci", true, true, true, true, true },
+	};
+
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct mailbox_entry entry = MAILBOX_ENTRY_NULL;
+		struct buf value = BUF_NULL;
+		buf_addf(&value, "%%(A %%() I abc P p T %s V 1)", cases[i].type);
+		CU_ASSERT_EQUAL(parse("user.x.#calendars.Default", buf_str(&value), &entry), 0);
+		CU_ASSERT_EQUAL(entry.form, MBOXLIST_DLIST);
+		CU_ASSERT_EQUAL(entry.deleted, cases[i].deleted);
+		CU_ASSERT_EQUAL(entry.moving, cases[i].moving);
+		CU_ASSERT_EQUAL(entry.remote, cases[i].remote);
+		CU_ASSERT_EQUAL(entry.reserved, cases[i].reserved);
+		CU_ASSERT_EQUAL(entry.intermediate, cases[i].intermediate);
+		CU_ASSERT(entry.legacy_dirs);
+		buf_fini(&value);
+		mailbox_entry_fini(&entry);
+	}
+}
+
+/* The letters that mark a key in 3.6 begin names in older lists, and none of these may vanish. */
+static void tells_the_forms_apart(void)
+{
+	static const char text[] = "0 default joe\tlrs\t";
+	static const char plain[] = "%(A %(joe lrs) I 12ab P default V 17)";
+	static const char calendar[] = "%(A %(joe lrs) I 12ab P default T c V 17)";
+	static const char new_mail[] = "%(T e I 12ab P default V 17)";
+	static const char new_calendar[] = "%(T c I 12ab P default V 17)";
+	static const struct {
+		const char *key, *value;
+		enum mboxlist_form form;
+		const char *name; /* NULL: refused */
+	} cases[] = {
+		{ "News", text, MBOXLIST_TEXT, "News" },
+		{ "News", plain, MBOXLIST_DLIST, "News" },
+		{ "News", calendar, MBOXLIST_DLIST, "News" },
+		{ "News", new_mail, MBOXLIST_BY_ID, "ews" },
+		{ "News", new_calendar, MBOXLIST_BY_ID, "ews" },
+		{ "News", "%(I 12ab P default V 17 T e)", MBOXLIST_BY_ID, "ews" },
+		{ "News.x", "%(I 12ab T d V 17)", MBOXLIST_DLIST, "News.x" },
+		{ "News", "%(T d I 12ab V 17)", MBOXLIST_DLIST, "News" },
+		{ "News", "%(T i I 12ab V 17)", MBOXLIST_DLIST, "News" },
+		{ "N", text, MBOXLIST_TEXT, "N" },
+		{ "N", plain, MBOXLIST_DLIST, "N" },
+		{ "N", new_mail, 0, NULL },
+		{ "Nuser\037joe", text, 0, NULL },
+		{ "Nuser\037joe", plain, 0, NULL },
+		{ "Nuser\037joe", calendar, 0, NULL },
+		{ "Inbox", text, MBOXLIST_TEXT, "Inbox" },
+		{ "Inbox", plain, MBOXLIST_DLIST, "Inbox" },
+		{ "Inbox", calendar, MBOXLIST_DLIST, "Inbox" },
+		{ "Inbox", new_mail, 0, NULL },
+		{ "Jokes", text, MBOXLIST_TEXT, "Jokes" },
+		{ "Jokes", plain, MBOXLIST_DLIST, "Jokes" },
+		{ "J\036x", plain, 0, NULL },
+		{ "Archive", text, MBOXLIST_TEXT, "Archive" },
+		{ "Archive", plain, MBOXLIST_DLIST, "Archive" },
+		{ "AU", plain, MBOXLIST_DLIST, "AU" },
+		{ "AX\036", plain, 0, NULL },
+		{ "Archive", new_mail, 0, NULL },
+		{ "Xarchive", new_mail, 0, NULL },
+		{ "user\037joe", new_mail, 0, NULL },
+		{ "user.joe", new_mail, 0, NULL },
+		{ "$other", text, MBOXLIST_TEXT, "$other" },
+		{ "$other", "x", 0, NULL },
+		{ "$other", "", 0, NULL },
+		{ "$RACL", text, MBOXLIST_TEXT, "$RACL" },
+		{ "$RACLs", plain, MBOXLIST_DLIST, "$RACLs" },
+		{ "$RACLs", "3", 0, NULL },
+		{ "$RACL", "3 4", 0, NULL },
+		{ "$RAC", "", 0, NULL },
+		{ "\037VERS", "2", 0, NULL },
+		{ "\037VERS", text, 0, NULL },
+	};
+
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct mailbox_entry entry = MAILBOX_ENTRY_NULL;
+		int r = parse(cases[i].key, cases[i].value, &entry);
+		if (!cases[i].name) {
+			CU_ASSERT_EQUAL(r, -EBADMSG);
+		} else {
+			CU_ASSERT_EQUAL(r, 0);
+			CU_ASSERT_STRING_EQUAL(buf_str(&entry.name), cases[i].name);
+			CU_ASSERT_EQUAL(entry.form, cases[i].form);
+			CU_ASSERT_EQUAL(entry.legacy_dirs, cases[i].form != MBOXLIST_BY_ID);
+		}
+		mailbox_entry_fini(&entry);
+	}
+}
+
+static void refuses_damaged_lists_of_2_5_to_3_4(void)
+{
+	static const char *const wrong[] = {
+		"%(A %(joe lrs) I 12ab P p V 17",
+		"%(A %(joe lrs) I 12ab P p V 17) x",
+		"%(A %(joe lrs) I 12ab V 17)", /* live, and on no partition */
+		"%(A %(joe) I 12ab P p V 17)",
+		"%(A (joe lrs) I 12ab P p V 17)",
+		"%(A %(joe \"l\ts\") I 12ab P p V 17)",
+		"%(A %(joe lrs) I (12ab) P p V 17)",
+		"%(A %(joe lrs) I 12ab P (p) V 17)",
+		"%(A %(joe lrs) I 12ab P p V x)",
+		"%(A %(joe lrs) I 12ab P p V 4294967296)",
+		"%(A %(joe lrs) I 12ab P p S (x) V 17)",
+		"%(A %(joe lrs) I 12ab P p T l V 17)", /* only 3.6 says so */
+		"%(A %(joe lrs) I 12ab P p T cl V 17)",
+		"%(A %(joe lrs) I 12ab P p T x V 17)",
+		"%(A %(joe lrs) I 12ab P p T e V 17)",
+		"%(A %(joe lrs) I 12ab P p T \"\" V 17)",
+		"%(A %(joe lrs) I 12ab P p T NIL V 17)",
+		"%(A %(joe lrs) I 12ab P p T (d) V 17)",
+		"%(A %(joe lrs) A %() I 12ab P p V 17)",
+		"%(A %(joe lrs) I 12ab I 12ab P p V 17)",
+		"%(A %(joe lrs) I 12ab P p P p V 17)",
+		"%(A %(joe lrs) I 12ab P p V 17 V 17)",
+	};
+
+	for (size_t i = 0; i < array_size(wrong); i++)
+		(void)CU_assertImplementation(parse_only("user.joe", wrong[i]) == -EBADMSG,
+					      __LINE__, wrong[i], __FILE__, "", CU_FALSE);
+}
+
+/* ---- Text ---- */
+
+static void reads_the_text_of_2_4_and_before(void)
+{
+	static const struct {
+		const char *value, *id, *partition, *acl;
+		bool live, remote, moving, deleted, reserved, intermediate;
+	} cases[] = {
+		{ "0 default joe\tlrswipcda\tanyone\tp\t", "", "default",
+		  "joe\tlrswipcda\tanyone\tp\t", .live = true },
+		{ "0 default ", "", "default", "", .live = true },
+		{ "(uniqueid 12ab specialuse \\Sent) 0 default joe\tlrs\t", "12ab", "default",
+		  "joe\tlrs\t", .live = true },
+		{ "(specialuse \\Sent uniqueid 12ab) 0 default joe\tlrs\t", "12ab", "default",
+		  "joe\tlrs\t", .live = true },
+		{ "(uniqueid 12ab) 0 default ", "12ab", "default", "", .live = true },
+		{ "(specialuse \\Sent) 0 default ", "", "default", "", .live = true },
+		{ "(later x) 0 default ", "", "default", "", .live = true },
+		{ "4 default ", "", "default", "", .live = true }, /* netnews */
+		{ "32 default ", "", "default", "", .live = true },
+		{ "64 default ", "", "default", "", .live = true },
+		{ "128 default ", "", "default", "", .live = true },
+		{ "512 default ", "", "default", "", .live = true },
+		{ "1024 default ", "", "default", "", .live = true },
+		{ "1 imap7 joe\tlrs\t", "", "imap7", "joe\tlrs\t", .remote = true },
+		{ "1 imap7!default ", "", "default", "", .remote = true },
+		{ "0 imap7!default ", "", "default", "", .remote = true },
+		{ "1  ", "", "", "", .remote = true },
+		{ "2 default ", "", "default", "", .reserved = true },
+		{ "8 imap7!default ", "", "default", "", .live = true, .moving = true },
+		{ "8 default ", "", "default", "", .live = true, .moving = true },
+		{ "9 imap7!default ", "", "default", "", .remote = true, .moving = true },
+		{ "256  ", "", "", "", .intermediate = true },
+		{ "16 default joe\tlrs\t", "", "", "", .deleted = true },
+		{ "16", "", "", "", .deleted = true },
+		{ "16 ", "", "", "", .deleted = true },
+		{ "16 (null)", "", "", "", .deleted = true },
+		{ "(uniqueid 12ab) 16  ", "12ab", "", "", .deleted = true },
+	};
+
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct mailbox_entry entry = MAILBOX_ENTRY_NULL;
+		CU_ASSERT_EQUAL(parse("user.b^ob", cases[i].value, &entry), 0);
+		CU_ASSERT_EQUAL(entry.form, MBOXLIST_TEXT);
+		CU_ASSERT_STRING_EQUAL(buf_str(&entry.name), "user.b^ob");
+		CU_ASSERT_STRING_EQUAL(buf_str(&entry.unique_id), cases[i].id);
+		CU_ASSERT_STRING_EQUAL(buf_str(&entry.partition), cases[i].partition);
+		CU_ASSERT_STRING_EQUAL(buf_str(&entry.acl), cases[i].acl);
+		CU_ASSERT_EQUAL(mailbox_entry_is_live(&entry), cases[i].live);
+		CU_ASSERT_EQUAL(entry.remote, cases[i].remote);
+		CU_ASSERT_EQUAL(entry.moving, cases[i].moving);
+		CU_ASSERT_EQUAL(entry.deleted, cases[i].deleted);
+		CU_ASSERT_EQUAL(entry.reserved, cases[i].reserved);
+		CU_ASSERT_EQUAL(entry.intermediate, cases[i].intermediate);
+		CU_ASSERT(entry.legacy_dirs);
+		CU_ASSERT_EQUAL(entry.uidvalidity, 0);
+		mailbox_entry_fini(&entry);
+	}
+}
+
+static void refuses_damaged_text(void)
+{
+	static const char *const wrong[] = {
+		"",
+		" ",
+		"0",
+		"0 ",
+		"0 default",	     /* cut before the rights */
+		"0  joe\tlrs\t",     /* live, and on no partition */
+		"8 imap7! joe\tl\t", /* moving, and from no partition */
+		"default joe\tlrs\t",
+		"-1 default joe\tlrs\t",
+		"x default joe\tlrs\t",
+		" 0 default joe\tlrs\t",
+		"0x default joe\tlrs\t",
+		"2048 default joe\tlrs\t", /* nobody knows where it is */
+		"4294967296 default joe\tlrs\t",
+		"2064", /* as a tombstone, too */
+		"0 default joe\tlrs",
+		"0 default joe",
+		"0 default \tlrs\t",
+		"0 default joe\tlrs\t\n",
+		"(uniqueid 12ab",
+		"(uniqueid 12ab)",
+		"(uniqueid 12ab)0 default joe\tlrs\t",
+		"(uniqueid 12ab) ",
+		"(uniqueid 12ab) default joe\tlrs\t",
+		"() 0 default joe\tlrs\t",
+		"( ) 0 default joe\tlrs\t",
+		"(uniqueid) 0 default joe\tlrs\t",
+		"(uniqueid ) 0 default joe\tlrs\t",
+		"( 12ab) 0 default joe\tlrs\t",
+		"(uniqueid  12ab) 0 default joe\tlrs\t",
+		"(uniqueid 12ab ) 0 default joe\tlrs\t",
+		"(uniqueid 12ab specialuse) 0 default joe\tlrs\t",
+		"(uniqueid 12ab uniqueid 12ab) 0 default joe\tlrs\t",
+	};
+	static const char in_rights[] = "0 default joe\tl\0s\t";
+	static const char in_partition[] = "0 de\0ault ";
+	static const char in_id[] = "(uniqueid 1\0ab) 0 default ";
+	struct span nuls[] = { span_of(in_rights, sizeof(in_rights) - 1),
+			       span_of(in_partition, sizeof(in_partition) - 1),
+			       span_of(in_id, sizeof(in_id) - 1) };
+	struct mailbox_entry entry = MAILBOX_ENTRY_NULL;
+
+	for (size_t i = 0; i < array_size(wrong); i++)
+		(void)CU_assertImplementation(parse_only("user.joe", wrong[i]) == -EBADMSG,
+					      __LINE__, wrong[i], __FILE__, "", CU_FALSE);
+	for (size_t i = 0; i < array_size(nuls); i++)
+		CU_ASSERT_EQUAL(mboxlist_parse(span_of_str("x"), nuls[i], &entry), -EBADMSG);
+	static const char *const names[] = { "a/b", "/", "a\035b", "a\036", "\037" };
+	for (size_t i = 0; i < array_size(names); i++)
+		CU_ASSERT_EQUAL(parse(names[i], "0 default ", &entry), -EBADMSG);
+	CU_ASSERT_EQUAL(mboxlist_parse(span_of("a\0b", 3), span_of_str("0 default "), &entry),
+			-EBADMSG);
+	mailbox_entry_fini(&entry);
+}
+
+/* Text has no end of its own: only where an entry of the rights ends is it whole. */
+static void refuses_text_cut_anywhere_within_its_parts(void)
+{
+	static const char value[] = "(uniqueid 12ab) 0 default joe\tlrs\tbob\tl\t";
+	struct mailbox_entry entry = MAILBOX_ENTRY_NULL;
+	unsigned good = 0;
+
+	for (size_t len = 0; len < sizeof(value); len++) {
+		char *copy = malloc(len ? len : 1);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
+		memcpy(copy, value, len);
+		int r = mboxlist_parse(span_of_str("x"), span_of(copy, len), &entry);
+		CU_ASSERT(r == 0 || r == -EBADMSG);
+		if (r == 0)
+			CU_ASSERT_STRING_EQUAL(buf_str(&entry.partition), "default");
+		good += r == 0;
+		free(copy);
+	}
+	CU_ASSERT_EQUAL(good, 3); /* without rights, with those of joe, with all */
+	mailbox_entry_fini(&entry);
+}
+
+/* ---- The way back from an id ---- */
+
+static int parse_id(const char *key, const char *value, struct mailbox_entry *entry)
+{
+	return mboxlist_parse_id(span_of_str(key), span_of_str(value), entry);
+}
+
+static void reads_where_an_id_points(void)
+{
+	struct mailbox_entry entry = MAILBOX_ENTRY_NULL;
+
+	CU_ASSERT_EQUAL(parse_id("I7sye93mzzdzl4e6ovpyf2thj",
+				 "%(T el N \"example.com\035user\037z.oe\037Sent\" P default V "
+				 "1795465383 C 1 F 1 M 1795465382 A %(zoe lrs) H (%(N user\037old "
+				 "T e P other)))",
+				 &entry),
+			0);
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.unique_id), "7sye93mzzdzl4e6ovpyf2thj");
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.name), "example.com!user.z^oe.Sent");
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.partition), "default");
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.acl), "zoe\tlrs\t");
+	CU_ASSERT_EQUAL(entry.uidvalidity, 1795465383);
+	CU_ASSERT_EQUAL(entry.form, MBOXLIST_BY_ID);
+	CU_ASSERT(entry.legacy_dirs);
+	CU_ASSERT(mailbox_entry_is_live(&entry));
+	CU_ASSERT_EQUAL(parse_id("Ix", "%(T ei N user\037u003 M 1795465382 H ())", &entry), 0);
+	CU_ASSERT(entry.intermediate);
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.name), "user.u003");
+	CU_ASSERT_STRING_EQUAL(buf_str(&entry.unique_id), "x");
+	mailbox_entry_fini(&entry);
+}
+
+static void reads_no_id_from_other_records(void)
 {
 	static const struct {
 		const char *key, *value;
-	} old[] = {
-		{ "user.joe", "0 default joe\tlrswipcda\t" },
-		{ "user.joe", "%(A %(joe lrs) I 12ab P default V 17)" },
-		{ "user\037joe", "%(T e I abc P default V 17)" },
-		{ "example.com!user.joe", "0 default joe\tlrs\t" },
-		{ "News", "0 default anyone\tlrs\t" },
-		{ "News", "(uniqueid 12ab specialuse NIL) 0 default anyone\tlrs\t" },
-		{ "News", "%(A %(anyone lrs) I 12ab P default V 17)" },
-		{ "News", "%(T d I 12ab V 17)" },
-		{ "News", "%(T i I 12ab V 17)" },
+	} others[] = {
+		{ "Nuser\037x", "%(T e I abc P p V 1)" },
+		{ "J\036x", "%(T e N x I abc P p V 1)" },
+		{ "AU\036alice\036user\037bob", "" },
 		{ "Inbox", "0 default joe\tlrs\t" },
 		{ "Inbox", "%(A %(anyone lrs) I 12ab P default V 17)" },
-		{ "Archive", "0 default joe\tlrs\t" },
-		{ "AU", "%(I 12ab)" },
-		{ "Jokes", "%(I 12ab P default V 17)" },
-		{ "$other", "x" },
-		{ "\037VERS", "2" },
+		{ "Inbox", "" },
+		{ "\037VER\037", "2" },
 	};
+	static const char *const wrong[] = {
+		"%(T e N x P p V 1",	    "%(T e N x P p V 1)x",    "%(T e N x V 1)",
+		"%(T x N x P p V 1)",	    "%(T d N x P p V 1)",     "%(N x P p V 1)",
+		"%(T e N NIL P p V 1)",	    "%(T e N \"\" P p V 1)",  "%(T e N (x) P p V 1)",
+		"%(T e N x/y P p V 1)",	    "%(T e N x N x P p V 1)", "%(T e N {1}\r\n/ P p V 1)",
+		"%(T e N x P p V x)",	    "%(T e N x P (p) V 1)",   "%(T e N x P p V 1 S ())",
+		"%(T e N x P p V 1 A (x))",
+	};
+	static const char nul[] = "%(T e N {3}\r\na\0b P p V 1)";
+	static const char good[] = "%(T e N x P p V 1)";
+	struct mailbox_entry entry = MAILBOX_ENTRY_NULL;
 
-	for (size_t i = 0; i < array_size(old); i++)
-		CU_ASSERT_EQUAL(parse_only(old[i].key, old[i].value), -EPROTONOSUPPORT);
+	for (size_t i = 0; i < array_size(others); i++)
+		CU_ASSERT_EQUAL(parse_id(others[i].key, others[i].value, &entry), MBOXLIST_OTHER);
+	for (size_t i = 0; i < array_size(wrong); i++)
+		(void)CU_assertImplementation(parse_id("Iabc", wrong[i], &entry) == -EBADMSG,
+					      __LINE__, wrong[i], __FILE__, "", CU_FALSE);
+	CU_ASSERT_EQUAL(mboxlist_parse_id(span_of_str("Ix"), span_of(nul, sizeof(nul) - 1), &entry),
+			-EBADMSG);
+	CU_ASSERT_EQUAL(parse_id("", good, &entry), -EBADMSG);
+	CU_ASSERT_EQUAL(parse_id("I", good, &entry), -EBADMSG);
+	CU_ASSERT_EQUAL(mboxlist_parse_id(span_of("Ia\0b", 4), span_of_str(good), &entry),
+			-EBADMSG);
+	CU_ASSERT_EQUAL(parse_id("Iabc", good, &entry), 0);
+	mailbox_entry_fini(&entry);
 }
+
+/* ---- Damage ---- */
 
 static void refuses_damaged_values(void)
 {
@@ -237,6 +598,12 @@ static void refuses_damaged_values(void)
 		"%(T e I abc P p V 1 S (x))",
 		"%(T e I abc P p V 1 A (x))",
 		"%(T e I abc P p V 1 A x)",
+		"%(T e I abc P p V 1 A %(x))",
+		"%(T e I abc P p V 1 A %(x (l)))",
+		"%(T e I abc P p V 1 A %(x \"l\ts\"))",
+		"%(T \"l\" I abc P p V 1)",
+		"%(T el1 I abc P p V 1)",
+		"%(T ee I abc P p V 1)",
 		"%(T e I abc V 1)", /* live, and on no partition */
 		"%(T e I abc P \"\" V 1)",
 		"%(T e I abc P p V 1 T e)", /* twice */
@@ -398,24 +765,29 @@ static void tells_deleted_mailboxes_from_others(void)
 }
 
 static const struct test_case cases[] = {
-	{ "reads_a_real_mailbox", reads_a_real_mailbox },
-	{ "reads_a_real_tombstone_and_an_intermediate",
-	  reads_a_real_tombstone_and_an_intermediate },
-	{ "reads_every_class_and_flag", reads_every_class_and_flag },
-	{ "takes_a_mailbox_named_with_its_server_for_remote",
-	  takes_a_mailbox_named_with_its_server_for_remote },
-	{ "takes_fields_in_any_order_and_ignores_unknown_ones",
-	  takes_fields_in_any_order_and_ignores_unknown_ones },
-	{ "takes_an_entry_without_unique_id", takes_an_entry_without_unique_id },
-	{ "passes_over_the_other_indexes", passes_over_the_other_indexes },
-	{ "refuses_the_records_of_older_releases", refuses_the_records_of_older_releases },
-	{ "refuses_damaged_values", refuses_damaged_values },
-	{ "refuses_names_that_cannot_be", refuses_names_that_cannot_be },
-	{ "refuses_ids_and_partitions_with_a_nul", refuses_ids_and_partitions_with_a_nul },
-	{ "refuses_a_value_cut_anywhere", refuses_a_value_cut_anywhere },
-	{ "turns_database_names_into_internal_ones", turns_database_names_into_internal_ones },
-	{ "finds_the_user_of_a_mailbox", finds_the_user_of_a_mailbox },
-	{ "tells_deleted_mailboxes_from_others", tells_deleted_mailboxes_from_others },
+	CASE(reads_a_real_mailbox),
+	CASE(reads_a_real_tombstone_and_an_intermediate),
+	CASE(reads_every_class_and_flag),
+	CASE(takes_a_mailbox_named_with_its_server_for_remote),
+	CASE(takes_fields_in_any_order_and_ignores_unknown_ones),
+	CASE(takes_an_entry_without_unique_id),
+	CASE(passes_over_the_other_indexes),
+	CASE(reads_a_list_of_2_5_to_3_4),
+	CASE(reads_the_types_of_2_5_to_3_4),
+	CASE(tells_the_forms_apart),
+	CASE(refuses_damaged_lists_of_2_5_to_3_4),
+	CASE(reads_the_text_of_2_4_and_before),
+	CASE(refuses_damaged_text),
+	CASE(refuses_text_cut_anywhere_within_its_parts),
+	CASE(reads_where_an_id_points),
+	CASE(reads_no_id_from_other_records),
+	CASE(refuses_damaged_values),
+	CASE(refuses_names_that_cannot_be),
+	CASE(refuses_ids_and_partitions_with_a_nul),
+	CASE(refuses_a_value_cut_anywhere),
+	CASE(turns_database_names_into_internal_ones),
+	CASE(finds_the_user_of_a_mailbox),
+	CASE(tells_deleted_mailboxes_from_others),
 };
 
 const struct test_suite suite_format_mboxlist = { "format/mboxlist", cases, array_size(cases) };

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -182,6 +183,109 @@ static void a_damaged_list_is_an_error_wherever_the_damage_is(void)
 	room_close(&room);
 }
 
+/* Puts a list of another engine in place of the store's. */
+static void put_list(const struct room *room, const void *bytes, size_t len)
+{
+	FILE *file = fopen(room->db, "wbe");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	CU_ASSERT_EQUAL(fwrite(bytes, 1, len, file), len);
+	CU_ASSERT_EQUAL(fclose(file), 0);
+}
+
+static void put_text(const struct room *room, const char *text)
+{
+	put_list(room, text, strlen(text));
+}
+
+#define LIVE "\t%(T e I abcdef P default V 1 A %(anyone lrs))\n"
+
+static void reads_a_list_that_is_flat(void)
+{
+	struct room room;
+
+	room_open(&room, 1);
+	put_text(&room, "Nuser\x1f"
+			"a" LIVE "Nuser\x1f"
+			"b" LIVE);
+	CU_ASSERT_EQUAL(walk(&room), 0);
+	CU_ASSERT_EQUAL(room.nr_live, 2);
+	CU_ASSERT_STRING_EQUAL(room.last, "user.b");
+	put_text(&room, "Nuser\x1f"
+			"b" LIVE "Nuser\x1f"
+			"a" LIVE);
+	CU_ASSERT_EQUAL(walk(&room), -EBADMSG);
+	room_close(&room);
+}
+
+/* In order: "Nuser.a.b" and "Nuser.a-b", which the order of bytes has the other way round. */
+static size_t make_skiplist(uint8_t *bytes)
+{
+	static const char *const keys[] = { "Nuser.a.b", "Nuser.a-b" };
+	static const char value[] = "%(T e I abcdef P default V 1 A %(anyone lrs))";
+	static const uint8_t head[] = "\xa1\x02\x8b\x0dskiplist file\0\0\0\0\0\0\1\0\0\0\2"
+				      "\0\0\0\x14\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0\0\0\0\1\1";
+	size_t len = 144;
+
+	memset(bytes, 0, 512);
+	memcpy(bytes, head, sizeof(head) - 1);
+	bytes[47 + 16] = 144;
+	memset(bytes + 140, 0xff, 4);
+	for (int i = 0; i < 2; i++) {
+		bytes[len + 3] = 1;
+		bytes[len + 7] = 9;
+		memcpy(bytes + len + 8, keys[i], 9);
+		bytes[len + 23] = sizeof(value) - 1;
+		memcpy(bytes + len + 24, value, sizeof(value) - 1);
+		len += 24 + (sizeof(value) + 2) / 4 * 4 + 4;
+		memset(bytes + len, 0xff, 4);
+		len += 4;
+	}
+	bytes[43] = (uint8_t)len;
+	bytes[42] = (uint8_t)(len >> 8);
+	return len;
+}
+
+static void reads_a_list_in_mailbox_order_where_that_is_switched_on(void)
+{
+	uint8_t bytes[512];
+	struct room room;
+
+	room_open(&room, 1);
+	put_list(&room, bytes, make_skiplist(bytes));
+	CU_ASSERT_EQUAL(walk(&room), -EBADMSG);
+	CU_ASSERT_EQUAL(room.nr_live, 1);
+	CU_ASSERT_EQUAL(imapd_conf_parse(&room.conf, span_of_str("improved_mboxlist_sort: yes\n"),
+					 "more", 0, NULL, NULL, NULL),
+			0);
+	CU_ASSERT_EQUAL(walk(&room), 0);
+	CU_ASSERT_EQUAL(room.nr_live, 3); /* the first twice, for the walk began again */
+	CU_ASSERT_EQUAL(room.nr_restarts, 1);
+	/* What is in the order of bytes is read as before. */
+	put_text(&room, "Nuser.a" LIVE);
+	CU_ASSERT_EQUAL(walk(&room), 0);
+	CU_ASSERT_EQUAL(room.nr_restarts, 0);
+	room_close(&room);
+}
+
+static void takes_nothing_for_an_empty_list(void)
+{
+	static const char zeros[4096];
+	struct room room;
+
+	room_open(&room, 1);
+	put_list(&room, zeros, 0);
+	CU_ASSERT_EQUAL(walk(&room), -EBADMSG);
+	put_list(&room, zeros, sizeof(zeros));
+	CU_ASSERT_EQUAL(walk(&room), -EBADMSG);
+	put_list(&room, zeros, 1);
+	CU_ASSERT_EQUAL(walk(&room), -EBADMSG);
+	put_text(&room, "no list at all\n");
+	CU_ASSERT_EQUAL(walk(&room), -EBADMSG);
+	CU_ASSERT_EQUAL(room.nr_live + room.nr_odd, 0);
+	room_close(&room);
+}
+
 static void opens_nothing_but_a_database_that_is_known(void)
 {
 	struct room room;
@@ -211,6 +315,9 @@ static const struct test_case cases[] = {
 	CASE(stops_where_it_is_told_and_says_so),
 	CASE(hands_out_what_it_does_not_understand_as_such),
 	CASE(a_damaged_list_is_an_error_wherever_the_damage_is),
+	CASE(reads_a_list_that_is_flat),
+	CASE(reads_a_list_in_mailbox_order_where_that_is_switched_on),
+	CASE(takes_nothing_for_an_empty_list),
 	CASE(opens_nothing_but_a_database_that_is_known),
 };
 
