@@ -43,6 +43,19 @@ enum assay_verdict {
 /* The word that stands in output: "ok", "corrupt", "in-flight"... NULL outside the enum. */
 const char *assay_verdict_name(enum assay_verdict verdict);
 
+/* How much a finding matters. Each weighs more than those below it. */
+enum assay_severity {
+	ASSAY_SEVERITY_CRITICAL, /* mail, or what leads to it, is lost, damaged or cannot be read */
+	ASSAY_SEVERITY_WARNING,	 /* Cyrus will misbehave or show something wrong, nothing is lost yet */
+	/* Something differs that is harmless, or that Cyrus mends by itself. Kept and told, but it
+	 * changes no exit status, denies no permit, and leaves a copy ok. */
+	ASSAY_SEVERITY_NOTICE,
+	ASSAY_SEVERITY_COUNT_,
+};
+
+/* "critical", "warning", "notice". NULL outside the enum. */
+const char *assay_severity_name(enum assay_severity severity);
+
 /* What a gate rule, or a gate, concludes. */
 enum assay_result { ASSAY_RESULT_PASS, ASSAY_RESULT_FAIL, ASSAY_RESULT_UNKNOWN };
 enum assay_decision { ASSAY_PERMIT, ASSAY_DENY, ASSAY_UNDETERMINED };
@@ -85,6 +98,7 @@ struct assay_finding {
 	const char *advice;
 	int64_t first_seen_ns; /* since the epoch */
 	int64_t last_seen_ns;
+	enum assay_severity severity;
 };
 
 typedef void (*assay_finding_fn)(const struct assay_finding *finding, void *ctx);
@@ -95,9 +109,10 @@ struct assay_scan_summary {
 	uint64_t mailboxes;
 	uint64_t messages; /* verified */
 	uint64_t bytes;	   /* read from message files and verified */
-	uint64_t findings; /* of this scan */
+	uint64_t findings; /* of this scan, without notices */
 	uint64_t in_flight;
 	uint64_t gaps; /* what could not be checked */
+	uint64_t notices; /* findings of severity notice */
 };
 
 /*

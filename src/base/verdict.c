@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names of verdicts, which every layer prints and the public header promises.
+ * The names of verdicts and severities, which every layer prints and the public header promises.
  */
 #include "assay.h"
 
@@ -22,4 +22,15 @@ exported const char *assay_verdict_name(enum assay_verdict verdict)
 	};
 
 	return verdict < ASSAY_VERDICT_COUNT_ ? names[verdict] : NULL;
+}
+
+exported const char *assay_severity_name(enum assay_severity severity)
+{
+	static const char *const names[ASSAY_SEVERITY_COUNT_] = {
+		[ASSAY_SEVERITY_CRITICAL] = "critical",
+		[ASSAY_SEVERITY_WARNING] = "warning",
+		[ASSAY_SEVERITY_NOTICE] = "notice",
+	};
+
+	return severity < ASSAY_SEVERITY_COUNT_ ? names[severity] : NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What can be found, by code: a stable name for programs, the verdict, and what a person should do.
+ * What can be found, by code: a stable name for programs, the verdict, how much it matters, and
+ * what a person should do.
  * docs/FINDINGS.md is the same list for readers.
  */
 #ifndef VERIFY_FINDING_H
@@ -32,6 +33,7 @@ enum finding_code {
 
 const char *finding_code_name(enum finding_code code); /* "message.digest"; NULL outside the enum */
 enum assay_verdict finding_code_verdict(enum finding_code code);
+enum assay_severity finding_code_severity(enum finding_code code); /* critical outside the enum */
 
 /* What to do, by the name of a code (as state keeps it). Never NULL. */
 const char *finding_advice(const char *code_name);
