@@ -118,6 +118,7 @@ static void tell_finding(const struct finding *finding, void *ctx)
 		.advice = finding_advice(finding->code),
 		.first_seen_ns = finding->first_seen_ns,
 		.last_seen_ns = finding->last_seen_ns,
+		.severity = finding->severity,
 	};
 
 	if (telling->fn)
@@ -164,6 +165,7 @@ exported int assay_scan(struct assay *assay, const char *name, assay_finding_fn 
 		.findings = run.findings,
 		.in_flight = run.in_flight,
 		.gaps = run.gaps,
+		.notices = run.notices,
 	};
 	return r;
 }

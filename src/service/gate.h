@@ -39,6 +39,7 @@ struct gate_list {
 struct gate_finding {
 	char *code;
 	char *verdict;
+	enum assay_severity severity; /* critical or warning */
 	char *side; /* host of the copy it was found on */
 	struct buf mailbox;
 	struct buf path;

@@ -16,15 +16,19 @@
 static void judge_coverage(const struct gate_case *c, struct state *state, const struct run *run,
 			   struct gate_rule *rule)
 {
-	char age[64], max[64], bytes[32];
+	char age[64], max[64], bytes[32], notices[64] = "";
 	int64_t oldest = 0;
-	uint64_t total = 0;
+	uint64_t total = 0, nr_notices = 0;
 	int r = state_coverage(state, run->target, run->id, &oldest, &total);
+	if (r == 0)
+		r = state_finding_count_notices(state, run->target, &nr_notices);
 	int64_t age_ns = clock_wall_ns() - oldest;
 
 	text_duration(age_ns, age, sizeof(age));
 	text_duration(c->policy.max_scan_age_ns, max, sizeof(max));
 	text_bytes(total, bytes, sizeof(bytes));
+	if (nr_notices)
+		text_counted(nr_notices, "notice", notices, sizeof(notices));
 	rule->observed_ns = oldest;
 	if (r || oldest == 0)
 		rule_say(rule, ASSAY_RESULT_UNKNOWN, "intact.no_coverage",
@@ -38,8 +42,8 @@ static void judge_coverage(const struct gate_case *c, struct state *state, const
 			 c->replica.store, c->replica.host);
 	else
 		rule_say(rule, ASSAY_RESULT_PASS, "intact.verified",
-			 "%s in %" PRIu64 " mailboxes verified %s ago, nothing found%s", bytes,
-			 run->mailboxes, age,
+			 "%s in %" PRIu64 " mailboxes verified %s ago, nothing found%s%s%s", bytes,
+			 run->mailboxes, age, nr_notices ? " but " : "", notices,
 			 run->buffered ? " (partly read through the page cache)" : "");
 }
 

@@ -60,6 +60,7 @@ static int collect_finding(const struct finding *finding, void *ctx)
 	*mine = (struct gate_finding){
 		.code = strdup(finding->code),
 		.verdict = strdup(assay_verdict_name(finding->verdict)),
+		.severity = finding->severity,
 		.side = strdup(collector->side),
 		.uid = finding->uid,
 		.first_seen_ns = finding->first_seen_ns,
@@ -75,7 +76,11 @@ static int collect_finding(const struct finding *finding, void *ctx)
 int rule_collect_findings(struct state *state, int64_t target, const char *side,
 				 struct gate_rule *rule)
 {
-	struct finding_filter filter = { .target = target, .open_only = true };
+	struct finding_filter filter = {
+		.target = target,
+		.open_only = true,
+		.without_notices = true,
+	};
 	struct finding_collector collector = { rule, side };
 
 	return state_finding_each(state, &filter, collect_finding, &collector);

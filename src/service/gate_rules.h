@@ -47,7 +47,8 @@ int gate_list_add(struct gate_list *list, struct span name) must_check;
 /* Keeps the names of a map, in order. -ENOMEM. */
 int gate_list_map(struct gate_list *list, const struct map *names) must_check;
 
-/* Adds the open findings of a copy, `side` being its host. Errors of state_finding_each. */
+/* Adds the open findings of a copy, `side` being its host, but no notices, which deny nothing.
+ * Errors of state_finding_each. */
 int rule_collect_findings(struct state *state, int64_t target, const char *side,
 			  struct gate_rule *rule) must_check;
 

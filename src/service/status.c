@@ -151,6 +151,17 @@ static void judge_findings(struct copy_status *copy)
 		    copy->host);
 }
 
+/* They change no verdict. */
+static void judge_notices(struct copy_status *copy)
+{
+	char count[48];
+
+	if (copy->notices)
+		say(copy, COPY_OK, "%s, harmless: assay findings list %s@%s",
+		    text_counted(copy->notices, "notice", count, sizeof(count)), copy->store,
+		    copy->host);
+}
+
 static void judge_age(const struct status *status, struct copy_status *copy)
 {
 	char age[64], max[64];
@@ -196,14 +207,17 @@ static void judge_last_ended(const struct status *status, struct copy_status *co
 
 static void judge_scan(const struct status *status, struct copy_status *copy)
 {
+	const struct run *run = &copy->latest;
 	char age[64];
 
-	if (!copy->has_run)
+	if (copy->scan == COPY_SCAN_RUNNING)
+		say(copy, COPY_OK, "being scanned for %s%s%s%s",
+		    text_duration(status->now_ns - run->started_ns, age, sizeof(age)),
+		    *run->scope ? " (only: " : "", run->scope, *run->scope ? ")" : "");
+	if (copy->scan == COPY_SCAN_RUNNING || !copy->has_run)
 		return;
 	text_duration(status->now_ns - copy->last.started_ns, age, sizeof(age));
-	if (copy->scan == COPY_SCAN_RUNNING)
-		say(copy, COPY_OK, "being scanned for %s", age);
-	else if (copy->last.status == RUN_RUNNING)
+	if (copy->last.status == RUN_RUNNING)
 		say(copy, COPY_OK, "the scan begun %s ago was killed", age);
 	else if (copy->last.status == RUN_INTERRUPTED)
 		say(copy, COPY_OK, "the scan begun %s ago was interrupted", age);
@@ -228,14 +242,17 @@ void status_judge(const struct status *status, struct copy_status *copy)
 		else if (copy->has_run)
 			say(copy, COPY_UNKNOWN, "no scan was ever complete");
 		else
-			say(copy, COPY_UNKNOWN, "never scanned");
+			say(copy, COPY_UNKNOWN, copy->latest.id ? "never scanned as a whole"
+								: "never scanned");
 		judge_last_ended(status, copy);
 		judge_scan(status, copy);
 	}
 	if (copy->verdict == COPY_OK)
-		say(copy, COPY_OK, "verified within %s, nothing open%s",
+		say(copy, COPY_OK, "verified within %s, nothing open%s%s",
 		    text_duration(status->max_age_ns, max, sizeof(max)),
+		    copy->notices ? " but notices" : "",
 		    copy->last_complete.buffered ? " (partly read through the page cache)" : "");
+	judge_notices(copy);
 	if (copy->role == ROLE_UNKNOWN)
 		say(copy, COPY_OK, "not in the configuration");
 	/* Nothing is aging that is not good. */
@@ -251,10 +268,37 @@ static int run_or_none(int r, bool *ret_has)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* The latest run of the whole store, and the one that is under way, if one is. */
+static int read_latest(struct state *state, struct copy_status *copy)
+{
+	bool is_under_way = false;
+	struct run latest = { 0 };
+	int r = run_or_none(state_run_last(state, copy->target, &latest, &is_under_way),
+			    &copy->has_run);
+
+	if (r)
+		return r;
+	copy->scan = is_under_way ? COPY_SCAN_RUNNING : COPY_SCAN_NONE;
+	copy->latest = latest;
+	copy->last = latest;
+	return *latest.scope ? run_or_none(state_run_last_whole(state, copy->target, &copy->last),
+					   &copy->has_run)
+			     : 0;
+}
+
+static int count_findings(struct state *state, struct copy_status *copy)
+{
+	int r = state_finding_count_open(state, copy->target, ASSAY_SEVERITY_WARNING,
+					 &copy->findings);
+
+	if (r == 0)
+		r = state_finding_count_notices(state, copy->target, &copy->notices);
+	return r;
+}
+
 /* Runs first and findings last: a scan that ends meanwhile has then put down what it found. */
 static int read_target(struct state *state, struct copy_status *copy)
 {
-	bool is_under_way = false;
 	int64_t target = copy->target;
 	int r = run_or_none(state_run_last_ended(state, target, &copy->last_ended), &copy->has_ended);
 
@@ -265,12 +309,9 @@ static int read_target(struct state *state, struct copy_status *copy)
 		r = state_coverage(state, target, copy->last_complete.id, &copy->oldest_ns,
 				   &copy->bytes);
 	if (r == 0)
-		r = run_or_none(state_run_last(state, target, &copy->last, &is_under_way),
-				&copy->has_run);
-	if (r == 0) {
-		copy->scan = is_under_way ? COPY_SCAN_RUNNING : COPY_SCAN_NONE;
-		r = state_finding_count_open(state, target, &copy->findings);
-	}
+		r = read_latest(state, copy);
+	if (r == 0)
+		r = count_findings(state, copy);
 	return r;
 }
 
@@ -287,7 +328,7 @@ static void copy_read(struct state *state, struct copy_status *copy, int state_e
 	copy->state_error = r;
 	copy->has_run = copy->has_ended = copy->has_complete = false;
 	copy->oldest_ns = 0;
-	copy->bytes = copy->findings = 0;
+	copy->bytes = copy->findings = copy->notices = 0;
 	copy->scan = COPY_SCAN_UNKNOWN;
 }
 

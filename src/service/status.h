@@ -19,7 +19,7 @@
 
 /* In the order in which one outweighs the others. */
 enum copy_verdict {
-	COPY_OK,      /* everything verified within max_scan_age, nothing open */
+	COPY_OK,      /* everything verified within max_scan_age, nothing open but notices */
 	COPY_UNKNOWN, /* that cannot be told */
 	COPY_STALE,   /* verified, but longer ago than max_scan_age */
 	COPY_FINDINGS,
@@ -50,13 +50,16 @@ struct copy_status {
 	bool has_run;
 	bool has_ended;
 	bool has_complete;
+	/* Of the whole store; a scan of a part, which these pass over, adds and closes findings. */
 	struct run last;	  /* of any status; running and no scan under way: it was killed */
 	struct run last_ended;	  /* by itself: neither running nor interrupted */
 	struct run last_complete; /* what coverage rests on */
 	enum copy_scan scan;
+	struct run latest; /* of any status and any scope: the one that is under way, if one is */
 	int64_t oldest_ns; /* when the mailbox verified longest ago was verified; 0: unknown */
 	uint64_t bytes;	   /* covered */
-	uint64_t findings; /* open */
+	uint64_t findings; /* open, without notices */
+	uint64_t notices;  /* open */
 	/* What follows from it. Without a complete run, no open finding does not mean none. */
 	bool knows_findings;
 	enum copy_verdict coverage; /* ok, stale or unknown */

@@ -37,10 +37,12 @@ static int state_finding_new(struct state *state, int64_t run, int64_t seen_ns,
 	bind_int(stmt, 13, seen_ns);
 	bind_int(stmt, 14, run);
 	bind_text(stmt, 15, finding->sectors);
+	bind_int(stmt, 16, finding->severity);
 	return state_query_int(state, stmt, "recording a finding", &finding->id);
 }
 
-/* Looks for the open finding of the same object and code; -ENOENT when there is none. */
+/* Looks for the open finding of the same object and code; -ENOENT when there is none. It stays as
+ * severe as it was, or becomes more so. */
 static int state_finding_find(struct state *state, struct finding *finding)
 {
 	PREPARE(stmt, state, SQL_FINDING_FIND, "looking for a finding");
@@ -52,6 +54,8 @@ static int state_finding_find(struct state *state, struct finding *finding)
 	if (r == 0) {
 		finding->id = sqlite3_column_int64(stmt, 0);
 		finding->first_seen_ns = sqlite3_column_int64(stmt, 1);
+		finding->severity = min_of(finding->severity,
+					   (enum assay_severity)sqlite3_column_int64(stmt, 2));
 	}
 	(void)sqlite3_reset(stmt);
 	return r;
@@ -70,6 +74,7 @@ int state_finding_put(struct state *state, int64_t run, int64_t seen_ns, struct 
 		bind_int(stmt, 1, finding->id);
 		bind_int(stmt, 2, seen_ns);
 		bind_int(stmt, 3, run);
+		bind_int(stmt, 4, finding->severity);
 		r = state_execute(state, stmt, "recording a finding");
 	}
 	return r ? r : state_sighting(state, run, finding);
@@ -112,6 +117,7 @@ static void finding_from_row(sqlite3_stmt *stmt, struct finding *finding)
 		.closed_ns = sqlite3_column_int64(stmt, 17),
 		.resolution = column_text(stmt, 18),
 		.sectors = column_text(stmt, 19),
+		.severity = (enum assay_severity)sqlite3_column_int64(stmt, 20),
 	};
 }
 
@@ -126,6 +132,8 @@ int state_finding_each(struct state *state, const struct finding_filter *filter,
 	bind_int(stmt, 2, filter->id);
 	bind_int(stmt, 3, filter->open_only);
 	bind_int(stmt, 4, filter->not_seen_by);
+	bind_int(stmt, 5, filter->without_notices);
+	bind_int(stmt, 6, ASSAY_SEVERITY_NOTICE);
 	while (r == 0 && (code = sqlite3_step(stmt)) != SQLITE_DONE) {
 		if (code != SQLITE_ROW) {
 			r = state_fail(state, "reading the findings");
@@ -138,13 +146,41 @@ int state_finding_each(struct state *state, const struct finding_filter *filter,
 	return r;
 }
 
-int state_finding_count_open(struct state *state, int64_t target, uint64_t *ret_count)
+int state_finding_each_mailbox(struct state *state, int64_t target, state_doubt_fn fn, void *ctx)
+{
+	int code, r = 0;
+
+	PREPARE(stmt, state, SQL_FINDING_MAILBOXES, "reading the findings");
+	bind_int(stmt, 1, target);
+	while (r == 0 && (code = sqlite3_step(stmt)) != SQLITE_DONE)
+		r = code == SQLITE_ROW ? fn(column_span(stmt, 0), ctx)
+				       : state_fail(state, "reading the findings");
+	(void)sqlite3_reset(stmt);
+	return r;
+}
+
+static int state_finding_count(struct state *state, int64_t target, enum assay_severity from,
+			       enum assay_severity to, uint64_t *ret_count)
 {
 	int64_t count = 0;
 
 	PREPARE(stmt, state, SQL_FINDING_COUNT, "counting the findings");
 	bind_int(stmt, 1, target);
+	bind_int(stmt, 2, from);
+	bind_int(stmt, 3, to);
 	int r = state_query_int(state, stmt, "counting the findings", &count);
 	*ret_count = (uint64_t)count;
 	return r;
+}
+
+int state_finding_count_open(struct state *state, int64_t target, enum assay_severity max_severity,
+			     uint64_t *ret_count)
+{
+	return state_finding_count(state, target, ASSAY_SEVERITY_CRITICAL, max_severity, ret_count);
+}
+
+int state_finding_count_notices(struct state *state, int64_t target, uint64_t *ret_count)
+{
+	return state_finding_count(state, target, ASSAY_SEVERITY_NOTICE, ASSAY_SEVERITY_NOTICE,
+				   ret_count);
 }

@@ -69,7 +69,7 @@ int state_marker_get(struct state *state, int64_t target, struct span volume, in
 	struct span lent[2];
 	int r = state_step_row(state, stmt, "reading how far the last scan has come");
 	if (r == 0)
-		r = lend_columns(state, stmt, array_size(lent), lent);
+		r = lend_columns(&state->lent, stmt, array_size(lent), lent);
 	if (r == 0)
 		*ret_marker = (struct marker){
 			.first_key = lent[0],

@@ -3,6 +3,7 @@
  * Runs: one row a scan, from its beginning to how it ended, and what it could not check.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "state/sql.h"
 
@@ -19,7 +20,8 @@ const char *run_status_name(enum run_status status)
 	return status < RUN_STATUS_COUNT_ ? names[status] : NULL;
 }
 
-int state_run_begin(struct state *state, int64_t target, int64_t started_ns, int64_t *ret_run)
+int state_run_begin(struct state *state, int64_t target, int64_t started_ns, const char *scope,
+		    int64_t *ret_run)
 {
 	PREPARE(abandon, state, SQL_RUN_ABANDON, "closing an abandoned run");
 	bind_int(abandon, 1, target);
@@ -33,6 +35,7 @@ int state_run_begin(struct state *state, int64_t target, int64_t started_ns, int
 	bind_int(stmt, 1, target);
 	bind_int(stmt, 2, RUN_RUNNING);
 	bind_int(stmt, 3, started_ns);
+	bind_text(stmt, 4, scope);
 	return state_query_int(state, stmt, "beginning a run", ret_run);
 }
 
@@ -52,6 +55,7 @@ int state_run_update(struct state *state, const struct run *run)
 	bind_u64(stmt, 11, run->buffered);
 	bind_int(stmt, 12, run->round);
 	bind_u64(stmt, 13, run->carried);
+	bind_u64(stmt, 14, run->notices);
 	return state_execute(state, stmt, "recording the run");
 }
 
@@ -78,9 +82,28 @@ int state_query_run(struct state *state, sqlite3_stmt *stmt, struct run *ret_run
 			.round = sqlite3_column_int64(stmt, 13),
 			.carried = column_u64(stmt, 14),
 			.resumable = sqlite3_column_int64(stmt, 15),
+			.notices = column_u64(stmt, 16),
 		};
+		const char *scope = column_text(stmt, 17);
+		(void)snprintf(ret_run->scope, sizeof(ret_run->scope), "%s", scope ? scope : "?");
 	}
 	(void)sqlite3_reset(stmt);
+	return r;
+}
+
+int state_run_is_whole(struct state *state, int64_t run, bool *ret_is_whole)
+{
+	int64_t is_whole = 0;
+	int r = 0;
+
+	if (state->known_run != run) {
+		PREPARE(stmt, state, SQL_RUN_IS_WHOLE, "reading a run");
+		bind_int(stmt, 1, run);
+		r = state_query_int(state, stmt, "reading a run", &is_whole);
+		state->known_run = r ? 0 : run;
+		state->known_is_whole = is_whole;
+	}
+	*ret_is_whole = r == 0 && state->known_is_whole;
 	return r;
 }
 

@@ -26,8 +26,11 @@ enum statement {
 	SQL_RUN_COMPLETE,
 	SQL_MAILBOX_PUT,
 	SQL_MAILBOX_NEXT,
+	SQL_MAILBOX_BY_KEY,
+	SQL_MAILBOX_BY_NAME,
 	SQL_MAILBOX_VERIFIED,
 	SQL_MAILBOX_FORGET,
+	SQL_MAILBOX_UNLIST,
 	SQL_MAILBOX_PRUNE,
 	SQL_MAILBOX_GET,
 	SQL_COVERAGE,
@@ -39,9 +42,12 @@ enum statement {
 	SQL_FINDING_CLOSE,
 	SQL_FINDING_EACH,
 	SQL_FINDING_COUNT,
+	SQL_FINDING_MAILBOXES,
 	SQL_GAP_PUT,
 	SQL_TARGET_EACH,
 	SQL_RUN_LAST,
+	SQL_RUN_LAST_WHOLE,
+	SQL_RUN_IS_WHOLE,
 	SQL_ROUND_FIND,
 	SQL_RUN_RESUMABLE,
 	SQL_ROUND_DOUBTS,
@@ -60,6 +66,9 @@ struct state {
 	const struct log *log;
 	char *dir;
 	struct buf lent; /* what the spans of the last row that was lent to a caller hold */
+	struct buf found; /* the same, of the last mailbox that was looked for */
+	int64_t known_run; /* of which it is known whether it is of the whole store; 0: none */
+	bool known_is_whole;
 	int lock_fd; /* of the target being scanned, or -1 */
 };
 
@@ -88,6 +97,9 @@ int state_step_row(struct state *state, sqlite3_stmt *stmt, const char *doing) m
 /* Reads the row of a statement that yields RUN_COLUMNS. -ENOENT: none. */
 int state_query_run(struct state *state, sqlite3_stmt *stmt, struct run *ret_run) must_check;
 
+/* Whether a run is of the whole store, which it is for ever. -ENOENT: there is no such run. */
+int state_run_is_whole(struct state *state, int64_t run, bool *ret_is_whole) must_check;
+
 /* Binding fails for lack of memory only, which the step then reports. */
 void bind_int(sqlite3_stmt *stmt, int column, int64_t value);
 void bind_u64(sqlite3_stmt *stmt, int column, uint64_t value);
@@ -99,9 +111,9 @@ struct span column_span(sqlite3_stmt *stmt, int column);
 /*
  * Lends columns to the caller until the next call: the statement can be reset, which it must be,
  * since one that is not keeps its view of the database, and from an old one nothing can be written.
- * Fills ret_spans[i] with column i. -ENOMEM.
+ * `lent` is the buffer of the state that holds them. Fills ret_spans[i] with column i. -ENOMEM.
  */
-int lend_columns(struct state *state, sqlite3_stmt *stmt, unsigned count,
+int lend_columns(struct buf *lent, sqlite3_stmt *stmt, unsigned count,
 		 struct span *ret_spans) must_check;
 
 const char *column_text(sqlite3_stmt *stmt, int column);

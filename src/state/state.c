@@ -76,18 +76,18 @@ struct span column_span(sqlite3_stmt *stmt, int column)
 	return span_of(data, (uint64_t)sqlite3_column_bytes(stmt, column));
 }
 
-int lend_columns(struct state *state, sqlite3_stmt *stmt, unsigned count, struct span *ret_spans)
+int lend_columns(struct buf *lent, sqlite3_stmt *stmt, unsigned count, struct span *ret_spans)
 {
 	uint64_t off = 0;
 
-	buf_clear(&state->lent);
+	buf_clear(lent);
 	for (unsigned i = 0; i < count; i++)
-		buf_add_span(&state->lent, column_span(stmt, (int)i));
-	if (buf_error(&state->lent))
-		return buf_error(&state->lent);
+		buf_add_span(lent, column_span(stmt, (int)i));
+	if (buf_error(lent))
+		return buf_error(lent);
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t len = (uint64_t)sqlite3_column_bytes(stmt, (int)i);
-		ret_spans[i] = span_of(buf_span(&state->lent).data + off, len);
+		ret_spans[i] = span_of(buf_span(lent).data + off, len);
 		off += len;
 	}
 	return 0;
@@ -149,7 +149,19 @@ static int state_pragma(struct state *state, const char *text, int64_t *ret_valu
 	return r;
 }
 
-/* Makes the tables, or those that version `from` has not. */
+/* The tables, or what they have more than in version `from`. */
+static int state_make_tables(struct state *state, int64_t from)
+{
+	int code = SQLITE_OK;
+
+	if (from == 0)
+		code = sqlite3_exec(state->db, schema_sql, NULL, NULL, NULL);
+	for (int64_t v = from; v > 0 && v < SCHEMA_VERSION && code == SQLITE_OK; v++)
+		code = sqlite3_exec(state->db, schema_upgrades[v], NULL, NULL, NULL);
+	return code == SQLITE_OK ? 0 : state_fail(state, "creating the tables");
+}
+
+/* Makes the tables, or brings those of version `from` up to date, in one transaction. */
 static int state_make_schema(struct state *state, int64_t from)
 {
 	char pragmas[128];
@@ -162,10 +174,10 @@ static int state_make_schema(struct state *state, int64_t from)
 	/* Another process may have been faster. */
 	int64_t version = 0;
 	int r = state_pragma(state, "PRAGMA user_version", &version);
-	if (r == 0 && version == from &&
-	    (sqlite3_exec(state->db, from ? schema_upgrade_sql : schema_sql, NULL, NULL, NULL) !=
-		     SQLITE_OK ||
-	     sqlite3_exec(state->db, pragmas, NULL, NULL, NULL) != SQLITE_OK))
+	bool is_ours = r == 0 && version == from;
+	if (is_ours)
+		r = state_make_tables(state, from);
+	if (r == 0 && is_ours && sqlite3_exec(state->db, pragmas, NULL, NULL, NULL) != SQLITE_OK)
 		r = state_fail(state, "creating the tables");
 	if (r == 0 && sqlite3_exec(state->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
 		r = state_fail(state, "creating the tables");
@@ -187,7 +199,7 @@ static int state_check_schema(struct state *state, enum state_access access)
 		return log_error(state->log, -EBADMSG,
 				 "%s/state.db is not a state database of assay: move it away",
 				 state->dir);
-	if (version == 1 && access == STATE_WRITE)
+	if (version > 0 && version < SCHEMA_VERSION && access == STATE_WRITE)
 		return state_make_schema(state, version);
 	if (version < SCHEMA_VERSION)
 		return log_error(state->log, -EPROTONOSUPPORT,
@@ -274,6 +286,7 @@ void state_close(struct state *state)
 	if (state->lock_fd >= 0)
 		(void)close(state->lock_fd);
 	buf_fini(&state->lent);
+	buf_fini(&state->found);
 	free(state->dir);
 	free(state);
 }

@@ -91,35 +91,47 @@ struct run {
 	uint64_t messages; /* verified */
 	uint64_t bytes;	   /* of those */
 	uint64_t expunged; /* records passed over because their message is expunged */
-	uint64_t findings;
+	uint64_t findings; /* without notices */
 	uint64_t in_flight;
 	uint64_t gaps;
 	uint64_t buffered; /* messages that could only be read through the page cache */
 	int64_t round;	   /* the run that it goes on with, and that one with...: the first; or its own id */
 	uint64_t carried;  /* messages that earlier runs of the round had verified */
 	bool resumable;	   /* interrupted, it can be gone on with; set by state_run_set_resumable */
+	uint64_t notices;  /* findings of severity notice */
+	char scope[128];   /* "": the whole store; else words such as "quick", cut where too long */
 };
 
-/* Starts a run; runs of this target that were left running are marked interrupted. */
-int state_run_begin(struct state *state, int64_t target, int64_t started_ns,
+/*
+ * Starts a run; runs of this target that were left running are marked interrupted.
+ *
+ * A run with a `scope` other than "" is partial: it opens and closes findings like any other, and
+ * else is as if it had not been. What decides about age, coverage and going on passes it over, and
+ * what it lists and verifies is kept apart, for itself, until the next partial run.
+ */
+int state_run_begin(struct state *state, int64_t target, int64_t started_ns, const char *scope,
 		    int64_t *ret_run) must_check;
 
-/* Stores the figures and the status of run->id. */
+/* Stores the figures and the status of run->id; its scope stays what it was begun with. */
 int state_run_update(struct state *state, const struct run *run) must_check;
 
-/* How many runs have ended by themselves, of all targets: neither running nor interrupted. */
+/* How many runs have ended by themselves, of all targets: neither running nor interrupted, nor
+ * partial. */
 int state_run_count_ended(struct state *state, uint64_t *ret_count) must_check;
 
 /*
  * The latest run that ended by itself (neither running nor interrupted), and the latest complete
- * one. -ENOENT when there is none.
+ * one. Partial runs are passed over. -ENOENT when there is none.
  */
 int state_run_last_ended(struct state *state, int64_t target, struct run *ret_run) must_check;
 int state_run_last_complete(struct state *state, int64_t target, struct run *ret_run) must_check;
 
+/* The latest run of the whole store, of any status. -ENOENT when there is none. */
+int state_run_last_whole(struct state *state, int64_t target, struct run *ret_run) must_check;
+
 /*
- * The latest run of any status, and whether it is under way: its status is running, and a process
- * holds the lock of the target. A run that is left as running though nobody is at it was killed.
+ * The latest run of any status and scope, and whether it is under way: its status is running, and a
+ * process holds the lock of the target. A run that is left as running though nobody is at it was killed.
  * Takes no lock, so that a scan which begins meanwhile is not turned away. -ENOENT: no run at all.
  */
 int state_run_last(struct state *state, int64_t target, struct run *ret_run,
@@ -136,7 +148,8 @@ struct round {
 /*
  * The round that `run`, which has begun, may go on with: that of the run before it, if it was
  * interrupted and had found its planted faults by then. A run that went on with a round and was
- * stopped before it had verified anything is passed over. -ENOENT: there is none.
+ * stopped before it had verified anything is passed over, and so is a partial one, which goes on
+ * with nothing itself. -ENOENT: there is none.
  */
 int state_round_find(struct state *state, int64_t target, int64_t run,
 		     struct round *ret_round) must_check;
@@ -146,8 +159,9 @@ int state_run_set_resumable(struct state *state, int64_t run) must_check;
 
 /*
  * Mailboxes in doubt in a round, by key, since a mailbox may be renamed: with an open finding, or a
- * gap in one of its runs. They are verified anew. The key is borrowed for the call, and empty for
- * what is about the store; non-zero stops the walk and is returned.
+ * gap in one of its runs, or of a partial one since it began. They are verified anew. The key is
+ * borrowed for the call, and empty for what is about the store; non-zero stops the walk and is
+ * returned.
  */
 typedef int (*state_doubt_fn)(struct span mailbox_key, void *ctx);
 int state_round_each_doubt(struct state *state, int64_t target, int64_t round, state_doubt_fn fn,
@@ -177,7 +191,10 @@ struct mailbox_row {
 	struct span partition;
 	bool legacy_dirs;
 	bool has_unique_id;
-	/* Of state_mailbox_next: the run that verified it last (0: none), and what it held then. */
+	uint32_t uidvalidity; /* by the list; 0: not recorded there */
+	struct span acl;      /* as in format/cyrus/acl.h */
+	/* Of rows that are read: the run of the whole store that verified it last (0: none), and
+	 * what it held then. */
 	int64_t verified_run;
 	uint64_t messages, bytes;
 };
@@ -192,14 +209,24 @@ enum { STATE_END = 1 };
 int state_mailbox_next(struct state *state, int64_t target, int64_t run, struct span after,
 		       struct mailbox_row *ret_row) must_check;
 
-/* Records that everything in the mailbox was verified by a pass begun at `started_ns`. */
+/* The mailbox with this key, or this internal name, that `run` listed. The spans are lent, until
+ * one of these two is called again; what state_mailbox_next has lent stays. -ENOENT: there is none. */
+int state_mailbox_find_key(struct state *state, int64_t target, int64_t run, struct span key,
+			   struct mailbox_row *ret_row) must_check;
+int state_mailbox_find_name(struct state *state, int64_t target, int64_t run, struct span name,
+			    struct mailbox_row *ret_row) must_check;
+
+/* Records that everything in the mailbox was verified by a pass begun at `started_ns`. By a partial
+ * run it makes the mailbox no younger: only state_mailbox_was_verified tells of it. */
 int state_mailbox_verified(struct state *state, int64_t target, int64_t run, struct span key,
 			   int64_t started_ns, uint64_t messages, uint64_t bytes) must_check;
 
-/* Forgets a mailbox that was deleted while `run` was under way: there is nothing left to verify. */
-int state_mailbox_forget(struct state *state, int64_t target, struct span key) must_check;
+/* Forgets a mailbox that was deleted while `run` was under way: there is nothing left to verify. A
+ * partial run forgets it for itself only. */
+int state_mailbox_forget(struct state *state, int64_t target, int64_t run,
+			 struct span key) must_check;
 
-/* Forgets the mailboxes that `run` did not list. */
+/* Forgets the mailboxes that `run` did not list; nothing where that is partial. */
 int state_mailbox_prune(struct state *state, int64_t target, int64_t run) must_check;
 
 /* How many of the mailboxes that `run` listed neither it nor its round has verified. */
@@ -221,6 +248,7 @@ struct finding {
 	int64_t id; /* 0: not stored yet */
 	int64_t target;
 	enum assay_verdict verdict;
+	enum assay_severity severity;
 	const char *code;
 	const char *store; /* filled in by reads */
 	const char *host;
@@ -242,8 +270,8 @@ struct finding {
 
 /*
  * Records that `run` saw this finding at `seen_ns`. Where one is open for the same target, mailbox,
- * object and code, it is seen again: its first sight stays. Fills in finding->id, first_seen_ns
- * and last_seen_ns.
+ * object and code, it is seen again: its first sight stays, and of two severities the worse. Fills
+ * in finding->id, severity, first_seen_ns and last_seen_ns.
  */
 int state_finding_put(struct state *state, int64_t run, int64_t seen_ns,
 		      struct finding *finding) must_check;
@@ -262,13 +290,23 @@ struct finding_filter {
 	int64_t id;	/* 0: all */
 	bool open_only;
 	int64_t not_seen_by; /* run: only those that it did not see; 0: all */
+	bool without_notices;
 };
 
 /* Walks findings, the oldest first. `fn` may not write to the same state. */
 int state_finding_each(struct state *state, const struct finding_filter *filter,
 		       state_finding_fn fn, void *ctx) must_check;
 
-int state_finding_count_open(struct state *state, int64_t target, uint64_t *ret_count) must_check;
+/* The keys of the mailboxes with open findings, each once; empty for what is about the store. */
+int state_finding_each_mailbox(struct state *state, int64_t target, state_doubt_fn fn,
+			       void *ctx) must_check;
+
+/* Open findings that are at least as severe as `max_severity`: all of them with the last one. And
+ * those that are notices, alone. */
+int state_finding_count_open(struct state *state, int64_t target, enum assay_severity max_severity,
+			     uint64_t *ret_count) must_check;
+int state_finding_count_notices(struct state *state, int64_t target,
+				uint64_t *ret_count) must_check;
 
 /* True in *ret when `run` verified the mailbox without a gap. */
 int state_mailbox_was_verified(struct state *state, int64_t target, int64_t run, struct span key,

@@ -61,6 +61,13 @@ static int state_read_last(struct state *state, int64_t target, struct run *ret_
 	return state_query_run(state, stmt, ret_run);
 }
 
+int state_run_last_whole(struct state *state, int64_t target, struct run *ret_run)
+{
+	PREPARE(stmt, state, SQL_RUN_LAST_WHOLE, "reading a run");
+	bind_int(stmt, 1, target);
+	return state_query_run(state, stmt, ret_run);
+}
+
 int state_run_last(struct state *state, int64_t target, struct run *ret_run,
 		   bool *ret_is_under_way)
 {

@@ -90,7 +90,8 @@ static int mailbox_has_gone(struct scanning *s, const struct suspicion *what)
 	int r = scanning_write(s);
 
 	if (r == 0)
-		r = state_mailbox_forget(s->state, s->target_id, buf_span(&what->mailbox->key));
+		r = state_mailbox_forget(s->state, s->target_id, s->run.id,
+					 buf_span(&what->mailbox->key));
 	what->mailbox->superseded = true;
 	return r ? r : tell_in_flight(s, what);
 }

@@ -74,7 +74,10 @@ int scanning_finding(struct scanning *s, struct finding *finding)
 		r = scanning_flush(s);
 	if (r)
 		return r;
-	s->run.findings++;
+	if (finding->severity == ASSAY_SEVERITY_NOTICE)
+		s->run.notices++;
+	else
+		s->run.findings++;
 	if (s->events->finding)
 		s->events->finding(finding, s->events->ctx);
 	return 0;
@@ -388,7 +391,8 @@ static int scanning_begin(struct scanning *s)
 	if (r == 0)
 		r = scanning_write(s);
 	if (r == 0)
-		r = state_run_begin(s->state, s->target_id, s->run.started_ns, &s->run.id);
+		r = state_run_begin(s->state, s->target_id, s->run.started_ns, s->run.scope,
+				    &s->run.id);
 	if (r == 0)
 		r = resume_begin(s);
 	int flushed = scanning_flush(s);

@@ -87,6 +87,7 @@ static int list_failed(struct scanning *s, int error)
 	if (r == 0 && (error == -EBADMSG || file_error_is_media(error))) {
 		struct finding finding = {
 			.verdict = finding_code_verdict(code),
+			.severity = finding_code_severity(code),
 			.code = finding_code_name(code),
 			.object = "list",
 			.path = buf_span(&path),

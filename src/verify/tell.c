@@ -111,6 +111,7 @@ static int tell(struct scanning *s, const struct suspicion *what, enum finding_c
 	if (r == 0) {
 		struct finding finding = {
 			.verdict = finding_code_verdict(code),
+			.severity = finding_code_severity(code),
 			.code = finding_code_name(code),
 			.mailbox_key = buf_span(&what->mailbox->key),
 			.mailbox = buf_span(&what->mailbox->entry.name),

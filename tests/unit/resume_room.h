@@ -118,7 +118,9 @@ static inline void expect_open(const struct stop_scene *t, uint64_t wanted)
 {
 	uint64_t open = UINT64_MAX;
 
-	CU_ASSERT_EQUAL(state_finding_count_open(t->s.state, t->s.run.target, &open), 0);
+	CU_ASSERT_EQUAL(state_finding_count_open(t->s.state, t->s.run.target, ASSAY_SEVERITY_NOTICE,
+						 &open),
+			0);
 	CU_ASSERT_EQUAL(open, wanted);
 }
 

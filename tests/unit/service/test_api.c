@@ -105,6 +105,7 @@ struct seen {
 	char code[64], mailbox[64];
 	uint32_t uid;
 	enum assay_verdict verdict;
+	enum assay_severity severity;
 };
 
 static void on_finding(const struct assay_finding *finding, void *ctx)
@@ -114,6 +115,7 @@ static void on_finding(const struct assay_finding *finding, void *ctx)
 	seen->nr++;
 	seen->uid = finding->uid;
 	seen->verdict = finding->verdict;
+	seen->severity = finding->severity;
 	(void)snprintf(seen->code, sizeof(seen->code), "%s", finding->code);
 	(void)snprintf(seen->mailbox, sizeof(seen->mailbox), "%s", finding->mailbox);
 	CU_ASSERT_STRING_EQUAL(finding->store, "s1");
@@ -126,7 +128,7 @@ static void on_finding(const struct assay_finding *finding, void *ctx)
 static void scans_and_hands_over_each_finding(void)
 {
 	struct assay_scan_summary summary = { .size = sizeof(summary) };
-	struct seen seen = { 0 };
+	struct seen seen = { .severity = ASSAY_SEVERITY_COUNT_ };
 	struct assay *assay;
 	struct room room;
 
@@ -143,6 +145,8 @@ static void scans_and_hands_over_each_finding(void)
 	CU_ASSERT_EQUAL(seen.nr, 1);
 	CU_ASSERT_EQUAL(seen.uid, 3);
 	CU_ASSERT_EQUAL(seen.verdict, ASSAY_CORRUPT);
+	CU_ASSERT_EQUAL(seen.severity, ASSAY_SEVERITY_CRITICAL);
+	CU_ASSERT_EQUAL(summary.notices, 0);
 	CU_ASSERT_STRING_EQUAL(seen.code, "message.digest");
 	CU_ASSERT_STRING_EQUAL(seen.mailbox, "user.ann");
 	CU_ASSERT_EQUAL(assay_scan(assay, "s1@h2", NULL, NULL, &summary), 0);
@@ -223,6 +227,10 @@ static void names_what_it_returns(void)
 	CU_ASSERT_STRING_EQUAL(assay_verdict_name(ASSAY_OK), "ok");
 	CU_ASSERT_STRING_EQUAL(assay_verdict_name(ASSAY_IN_FLIGHT), "in-flight");
 	CU_ASSERT_PTR_NULL(assay_verdict_name(ASSAY_VERDICT_COUNT_));
+	CU_ASSERT_STRING_EQUAL(assay_severity_name(ASSAY_SEVERITY_CRITICAL), "critical");
+	CU_ASSERT_STRING_EQUAL(assay_severity_name(ASSAY_SEVERITY_WARNING), "warning");
+	CU_ASSERT_STRING_EQUAL(assay_severity_name(ASSAY_SEVERITY_NOTICE), "notice");
+	CU_ASSERT_PTR_NULL(assay_severity_name(ASSAY_SEVERITY_COUNT_));
 	CU_ASSERT_TRUE(*assay_version() >= '0' && *assay_version() <= '9');
 }
 

@@ -510,6 +510,78 @@ static void an_open_finding_denies_until_it_is_closed(void)
 	pair_end(&p);
 }
 
+/* The state of the replica, for a test that writes into it. */
+static struct state *open_replica_state(const struct pair *p, int64_t *ret_target)
+{
+	struct state *state = NULL;
+	char real[400];
+
+	(void)snprintf(real, sizeof(real), "%s/replica/conf", p->dir);
+	char *key = realpath(real, NULL);
+	CU_ASSERT_EQUAL_FATAL(state_open(p->state_dir, STATE_WRITE, NULL, &state), 0);
+	CU_ASSERT_EQUAL(state_target_find(state, key, ret_target), 0);
+	free(key);
+	return state;
+}
+
+static void put_finding(struct state *state, int64_t target, int64_t run,
+			enum assay_severity severity)
+{
+	struct finding finding = {
+		.target = target,
+		.verdict = ASSAY_DIVERGED,
+		.severity = severity,
+		.code = "some.code",
+		.object = assay_severity_name(severity),
+	};
+
+	CU_ASSERT_EQUAL(state_finding_put(state, run, clock_wall_ns(), &finding), 0);
+}
+
+static void a_notice_is_told_and_a_warning_denies(void)
+{
+	struct pair p;
+	int64_t target = 0;
+
+	pair_begin_ready(&p);
+	struct state *state = open_replica_state(&p, &target);
+	put_finding(state, target, 1, ASSAY_SEVERITY_NOTICE);
+	decide(&p);
+	check(&p, GATE_INTACT, ASSAY_RESULT_PASS, "intact.verified");
+	CU_ASSERT_EQUAL(p.verdict.decision, ASSAY_PERMIT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf_str(&p.verdict.rules[GATE_INTACT].summary),
+				      "nothing found but 1 notice"));
+	CU_ASSERT_EQUAL(p.verdict.rules[GATE_INTACT].total_findings, 0);
+	put_finding(state, target, 1, ASSAY_SEVERITY_WARNING);
+	decide(&p);
+	check(&p, GATE_INTACT, ASSAY_RESULT_FAIL, "intact.findings");
+	CU_ASSERT_EQUAL(p.verdict.rules[GATE_INTACT].total_findings, 1);
+	CU_ASSERT_EQUAL(p.verdict.rules[GATE_INTACT].findings[0].severity,
+			ASSAY_SEVERITY_WARNING);
+	state_close(state);
+	pair_end(&p);
+}
+
+/* However it ends, and whatever it covers: but what it finds counts. */
+static void a_scan_of_a_part_decides_by_its_findings_only(void)
+{
+	for (int status = RUN_RUNNING; status < RUN_STATUS_COUNT_; status++) {
+		struct run run = { .status = (enum run_status)status, .gaps = 1, .ended_ns = 1 };
+		struct pair p;
+		pair_begin_ready(&p);
+		struct state *state = open_replica_state(&p, &run.target);
+		CU_ASSERT_EQUAL(state_run_begin(state, run.target, 1, "quick", &run.id), 0);
+		CU_ASSERT_EQUAL(state_run_update(state, &run), 0);
+		decide(&p);
+		check(&p, GATE_INTACT, ASSAY_RESULT_PASS, "intact.verified");
+		put_finding(state, run.target, run.id, ASSAY_SEVERITY_CRITICAL);
+		decide(&p);
+		check(&p, GATE_INTACT, ASSAY_RESULT_FAIL, "intact.findings");
+		state_close(state);
+		pair_end(&p);
+	}
+}
+
 static void an_old_scan_denies(void)
 {
 	struct pair p;
@@ -528,18 +600,12 @@ static void a_scan_that_was_not_complete_is_unknown(void)
 	struct pair p;
 
 	for (size_t i = 0; i < array_size(statuses); i++) {
-		struct state *state = NULL;
 		struct run run = { .ended_ns = 1, .status = statuses[i], .gaps = 1 };
-		char real[400];
 		pair_begin_ready(&p);
-		(void)snprintf(real, sizeof(real), "%s/replica/conf", p.dir);
-		char *key = realpath(real, NULL);
-		CU_ASSERT_EQUAL_FATAL(state_open(p.state_dir, STATE_WRITE, NULL, &state), 0);
-		CU_ASSERT_EQUAL(state_target_find(state, key, &run.target), 0);
-		CU_ASSERT_EQUAL(state_run_begin(state, run.target, 1, &run.id), 0);
+		struct state *state = open_replica_state(&p, &run.target);
+		CU_ASSERT_EQUAL(state_run_begin(state, run.target, 1, "", &run.id), 0);
 		CU_ASSERT_EQUAL(state_run_update(state, &run), 0);
 		state_close(state);
-		free(key);
 		decide(&p);
 		check(&p, GATE_INTACT, ASSAY_RESULT_UNKNOWN, "intact.not_complete");
 		pair_end(&p);
@@ -561,17 +627,12 @@ static void make_round(struct pair *p, int64_t age_ns)
 	int64_t now = clock_wall_ns();
 	struct run first = { .status = RUN_INTERRUPTED, .ended_ns = now - age_ns };
 	struct run second = { .status = RUN_COMPLETE, .ended_ns = now };
-	struct state *state = NULL;
-	char real[400];
+	struct state *state = open_replica_state(p, &first.target);
 
-	(void)snprintf(real, sizeof(real), "%s/replica/conf", p->dir);
-	char *key = realpath(real, NULL);
-	CU_ASSERT_EQUAL_FATAL(state_open(p->state_dir, STATE_WRITE, NULL, &state), 0);
-	CU_ASSERT_EQUAL(state_target_find(state, key, &first.target), 0);
-	CU_ASSERT_EQUAL(state_run_begin(state, first.target, now - age_ns, &first.id), 0);
+	CU_ASSERT_EQUAL(state_run_begin(state, first.target, now - age_ns, "", &first.id), 0);
 	first.round = first.id;
 	CU_ASSERT_EQUAL(state_run_update(state, &first), 0);
-	CU_ASSERT_EQUAL(state_run_begin(state, first.target, now, &second.id), 0);
+	CU_ASSERT_EQUAL(state_run_begin(state, first.target, now, "", &second.id), 0);
 	second.target = first.target;
 	second.round = first.id;
 	for (size_t i = 0; i < array_size(names); i++) {
@@ -582,7 +643,6 @@ static void make_round(struct pair *p, int64_t age_ns)
 	}
 	CU_ASSERT_EQUAL(state_run_update(state, &second), 0);
 	state_close(state);
-	free(key);
 }
 
 /* However young the run that ended it is. */
@@ -695,6 +755,8 @@ static const struct test_case cases[] = {
 	CASE(a_list_or_an_index_that_cannot_be_read_is_no_permit),
 	CASE(a_copy_that_was_never_scanned_is_unknown),
 	CASE(an_open_finding_denies_until_it_is_closed),
+	CASE(a_notice_is_told_and_a_warning_denies),
+	CASE(a_scan_of_a_part_decides_by_its_findings_only),
 	CASE(an_old_scan_denies),
 	CASE(a_scan_that_was_not_complete_is_unknown),
 	CASE(a_round_is_as_old_as_what_its_first_run_verified),

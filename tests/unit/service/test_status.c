@@ -205,8 +205,58 @@ static void a_later_run_that_did_not_end_takes_nothing_away(void)
 	check(copy, COPY_OK, COPY_OK, "begun 2 h ago was killed");
 	copy = good_copy();
 	copy.last = run_of(2, RUN_RUNNING, NOW_NS - 2 * HOUR_NS);
+	copy.latest = copy.last;
 	copy.scan = COPY_SCAN_RUNNING;
 	check(copy, COPY_OK, COPY_OK, "being scanned for 2 h");
+}
+
+/* The last run is that of the whole store; only that a part is being looked at is said. */
+static void a_scan_of_a_part_changes_nothing(void)
+{
+	struct copy_status copy = good_copy();
+
+	copy.latest = run_of(2, RUN_RUNNING, NOW_NS - 3 * HOUR_NS);
+	(void)snprintf(copy.latest.scope, sizeof(copy.latest.scope), "mailbox user.a\n");
+	copy.scan = COPY_SCAN_RUNNING;
+	check(copy, COPY_OK, COPY_OK, "being scanned for 3 h (only: mailbox user.a\\x0a)");
+	copy = good_copy();
+	copy.latest = run_of(2, RUN_VOID, NOW_NS - 3 * HOUR_NS);
+	check(copy, COPY_OK, COPY_OK, "verified within 1 d 12 h, nothing open");
+	copy = good_copy();
+	copy.has_run = copy.has_ended = copy.has_complete = false;
+	copy.latest = run_of(2, RUN_COMPLETE, NOW_NS - 3 * HOUR_NS);
+	check(copy, COPY_UNKNOWN, COPY_UNKNOWN, "never scanned as a whole");
+}
+
+static void notices_are_told_and_change_no_verdict(void)
+{
+	struct copy_status copy = good_copy();
+
+	copy.notices = 2;
+	check(copy, COPY_OK, COPY_OK, "verified within 1 d 12 h, nothing open but notices");
+	copy = good_copy();
+	copy.notices = 1;
+	check(copy, COPY_OK, COPY_OK, "1 notice, harmless: assay findings list s1@h1");
+	copy = good_copy();
+	copy.notices = 2;
+	copy.findings = 1;
+	check(copy, COPY_FINDINGS, COPY_OK, "2 notices, harmless");
+	copy = good_copy();
+	copy.notices = 2;
+	copy.findings = 1;
+	check(copy, COPY_FINDINGS, COPY_OK, "1 finding open");
+	copy = good_copy();
+	copy.notices = 2;
+	copy.oldest_ns = NOW_NS - 40 * HOUR_NS;
+	check(copy, COPY_STALE, COPY_STALE, "2 notices, harmless");
+	/* Nor do they say that there is nothing worse. */
+	copy = good_copy();
+	copy.notices = 2;
+	copy.has_complete = false;
+	status_judge(&base, &copy);
+	CU_ASSERT_FALSE(copy.knows_findings);
+	CU_ASSERT_EQUAL(copy.verdict, COPY_UNKNOWN);
+	copy_free(&copy);
 }
 
 static void findings_outweigh_stale_which_outweighs_unknown(void)
@@ -300,6 +350,8 @@ static const struct test_case cases[] = {
 	CASE(no_finding_is_known_only_of_what_was_verified),
 	CASE(a_later_run_that_ended_and_was_not_complete_leaves_it_unknown),
 	CASE(a_later_run_that_did_not_end_takes_nothing_away),
+	CASE(a_scan_of_a_part_changes_nothing),
+	CASE(notices_are_told_and_change_no_verdict),
 	CASE(findings_outweigh_stale_which_outweighs_unknown),
 	CASE(reasons_are_printable_whatever_the_names_are),
 	CASE(selects_by_store_by_store_and_host_and_by_configuration),

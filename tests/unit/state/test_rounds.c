@@ -46,7 +46,7 @@ static struct run begin_run(const struct scene *s, int64_t started_ns, int64_t r
 {
 	struct run run = { .target = s->target, .started_ns = started_ns };
 
-	CU_ASSERT_EQUAL_FATAL(state_run_begin(s->state, s->target, started_ns, &run.id), 0);
+	CU_ASSERT_EQUAL_FATAL(state_run_begin(s->state, s->target, started_ns, "", &run.id), 0);
 	run.round = round ? round : run.id;
 	CU_ASSERT_EQUAL_FATAL(state_run_update(s->state, &run), 0);
 	return run;
@@ -184,7 +184,7 @@ static void the_runs_of_another_copy_do_not_count(void)
 	(void)make_run(&s, 1000, 0, true, RUN_INTERRUPTED);
 	CU_ASSERT_EQUAL(
 		state_target_put(s.state, "/other", "s2", "h1", "/other.conf", true, &other), 0);
-	CU_ASSERT_EQUAL(state_run_begin(s.state, other, 2000, &run), 0);
+	CU_ASSERT_EQUAL(state_run_begin(s.state, other, 2000, "", &run), 0);
 	CU_ASSERT_EQUAL(state_round_find(s.state, other, run, &round), -ENOENT);
 	scene_end(&s);
 }

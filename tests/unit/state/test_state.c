@@ -127,7 +127,7 @@ static void refuses_databases_that_are_not_ours(void)
 		{ "CREATE TABLE t(x); PRAGMA application_id = 1; PRAGMA user_version = 1",
 		  -EBADMSG },
 		{ "CREATE TABLE t(x); PRAGMA user_version = 1", -EBADMSG },
-		{ "PRAGMA application_id = 1634956153; PRAGMA user_version = 3", -EPROTONOSUPPORT },
+		{ "PRAGMA application_id = 1634956153; PRAGMA user_version = 4", -EPROTONOSUPPORT },
 		{ "PRAGMA application_id = 1634956153; PRAGMA user_version = 99",
 		  -EPROTONOSUPPORT },
 	};
@@ -200,10 +200,10 @@ static void tells_the_last_run_and_the_last_complete_one(void)
 	room_open(&room);
 	struct state *state = open_state(&room, &target);
 	CU_ASSERT_EQUAL(state_run_last_ended(state, target, &got), -ENOENT);
-	CU_ASSERT_EQUAL(state_run_begin(state, target, 100, &id), 0);
+	CU_ASSERT_EQUAL(state_run_begin(state, target, 100, "", &id), 0);
 	CU_ASSERT_EQUAL(state_run_last_ended(state, target, &got), -ENOENT);
 	for (size_t i = 0; i < array_size(statuses); i++) {
-		CU_ASSERT_EQUAL(state_run_begin(state, target, 1000 + (int64_t)i, &run.id), 0);
+		CU_ASSERT_EQUAL(state_run_begin(state, target, 1000 + (int64_t)i, "", &run.id), 0);
 		run.status = statuses[i];
 		run.ended_ns = 2000 + (int64_t)i;
 		run.mailboxes = 1;
@@ -245,8 +245,8 @@ static void covers_only_what_this_run_listed(void)
 
 	room_open(&room);
 	struct state *state = open_state(&room, &target);
-	CU_ASSERT_EQUAL(state_run_begin(state, target, 1, &run[0]), 0);
-	CU_ASSERT_EQUAL(state_run_begin(state, target, 2, &run[1]), 0);
+	CU_ASSERT_EQUAL(state_run_begin(state, target, 1, "", &run[0]), 0);
+	CU_ASSERT_EQUAL(state_run_begin(state, target, 2, "", &run[1]), 0);
 	for (unsigned i = 0; i < 6; i++) {
 		char key[8];
 		(void)snprintf(key, sizeof(key), "k%u", 5 - i);
@@ -286,12 +286,12 @@ static void covers_only_what_this_run_listed(void)
 	CU_ASSERT_EQUAL(state_mailbox_next(state, target, run[1], after, &row), STATE_END);
 	CU_ASSERT_EQUAL(state_mailbox_prune(state, target, run[1]), 0);
 	CU_ASSERT_EQUAL(number_in(&room, "SELECT count(*) FROM mailbox"), 4);
-	CU_ASSERT_EQUAL(state_mailbox_forget(state, target, span_of_str("k0")), 0);
+	CU_ASSERT_EQUAL(state_mailbox_forget(state, target, run[1], span_of_str("k0")), 0);
 	CU_ASSERT_EQUAL(state_coverage(state, target, run[1], &oldest, &bytes), 0);
 	CU_ASSERT_EQUAL(oldest, 1001);
 	/* A later run that is not complete makes nothing younger than the beginning of this one. */
 	int64_t later;
-	CU_ASSERT_EQUAL(state_run_begin(state, target, 3, &later), 0);
+	CU_ASSERT_EQUAL(state_run_begin(state, target, 3, "", &later), 0);
 	for (unsigned i = 1; i < 4; i++) {
 		char key[8];
 		(void)snprintf(key, sizeof(key), "k%u", i);
@@ -348,7 +348,7 @@ static void a_finding_is_seen_again_closed_and_comes_back_as_another(void)
 	room_open(&room);
 	struct state *state = open_state(&room, &target);
 	for (size_t i = 0; i < array_size(runs); i++)
-		CU_ASSERT_EQUAL(state_run_begin(state, target, (int64_t)i + 1, &runs[i]), 0);
+		CU_ASSERT_EQUAL(state_run_begin(state, target, (int64_t)i + 1, "", &runs[i]), 0);
 	struct finding first = finding_of(target, "message:3");
 	CU_ASSERT_EQUAL(state_finding_put(state, runs[0], 1000, &first), 0);
 	CU_ASSERT_TRUE(first.id > 0 && first.first_seen_ns == 1000);
@@ -375,7 +375,7 @@ static void a_finding_is_seen_again_closed_and_comes_back_as_another(void)
 	walk = walk_findings(state, (struct finding_filter){ .id = first.id });
 	CU_ASSERT_EQUAL(walk.last.closed_ns, 3000); /* closed once */
 	CU_ASSERT_STRING_EQUAL(walk.resolution, "verified");
-	CU_ASSERT_EQUAL(state_finding_count_open(state, target, &open), 0);
+	CU_ASSERT_EQUAL(state_finding_count_open(state, target, ASSAY_SEVERITY_NOTICE, &open), 0);
 	CU_ASSERT_EQUAL(open, 0);
 
 	struct finding back = finding_of(target, "message:3");
@@ -397,7 +397,7 @@ static void tells_findings_apart_by_target_mailbox_object_and_code(void)
 	room_open(&room);
 	struct state *state = open_state(&room, &target);
 	CU_ASSERT_EQUAL(state_target_put(state, "/conf2", "s2", "h2", "/2", true, &other), 0);
-	CU_ASSERT_EQUAL(state_run_begin(state, target, 1, &run), 0);
+	CU_ASSERT_EQUAL(state_run_begin(state, target, 1, "", &run), 0);
 	for (unsigned i = 0; i < 32; i++) { /* the upper half puts the lower one again */
 		struct finding finding =
 			finding_of(i & 1 ? other : target, i & 2 ? "message:3" : "message:4");
@@ -427,7 +427,7 @@ static void keeps_names_of_any_bytes(void)
 		bytes[i] = (uint8_t)i;
 	room_open(&room);
 	struct state *state = open_state(&room, &target);
-	CU_ASSERT_EQUAL(state_run_begin(state, target, 1, &run), 0);
+	CU_ASSERT_EQUAL(state_run_begin(state, target, 1, "", &run), 0);
 	struct finding finding = finding_of(target, "message:1");
 	finding.mailbox_key = finding.mailbox = finding.path = span_of(bytes, sizeof(bytes));
 	CU_ASSERT_EQUAL(state_finding_put(state, run, 1, &finding), 0);
@@ -457,7 +457,7 @@ static void rolls_back_what_was_not_committed(void)
 
 	room_open(&room);
 	struct state *state = open_state(&room, &target);
-	CU_ASSERT_EQUAL(state_run_begin(state, target, 1, &run), 0);
+	CU_ASSERT_EQUAL(state_run_begin(state, target, 1, "", &run), 0);
 	struct finding one = finding_of(target, "message:1"), two = finding_of(target, "message:2");
 	CU_ASSERT_EQUAL(state_begin(state), 0);
 	CU_ASSERT_EQUAL(state_finding_put(state, run, 1, &one), 0);
@@ -503,7 +503,7 @@ static void write_for_ever(const char *dir, unsigned round, int told)
 		_exit(1);
 	for (uint32_t nr = 0;; nr += 3) {
 		bool whole = nr % 2;
-		if (state_run_begin(state, target, 1, &run) || (whole && state_begin(state)))
+		if (state_run_begin(state, target, 1, "", &run) || (whole && state_begin(state)))
 			_exit(1);
 		for (uint32_t i = nr; i < nr + 3; i++) {
 			char object[32];
@@ -560,7 +560,7 @@ static void committed_findings_survive_a_kill_at_any_moment(void)
 			round, committed);
 		CU_ASSERT_EQUAL(number_in(&room, sql), committed);
 		int64_t run;
-		CU_ASSERT_EQUAL(state_run_begin(state, target, 1, &run), 0);
+		CU_ASSERT_EQUAL(state_run_begin(state, target, 1, "", &run), 0);
 		(void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM run WHERE status = %d",
 			       RUN_RUNNING);
 		CU_ASSERT_EQUAL(number_in(&room, sql), 1);

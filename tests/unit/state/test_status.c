@@ -75,7 +75,8 @@ static int see_target(const struct target_row *row, void *ctx)
 	uint64_t open = 77;
 	size_t len = strlen(seen->said);
 
-	CU_ASSERT_EQUAL(state_finding_count_open(seen->state, row->id, &open), 0);
+	CU_ASSERT_EQUAL(
+		state_finding_count_open(seen->state, row->id, ASSAY_SEVERITY_NOTICE, &open), 0);
 	CU_ASSERT_EQUAL(open, 0);
 	(void)snprintf(seen->said + len, sizeof(seen->said) - len, "%s@%s=%.*s ", row->store,
 		       row->host, (int)row->key.len, (const char *)row->key.data);
@@ -135,7 +136,8 @@ static void tells_the_latest_run_whatever_its_status(void)
 	CU_ASSERT_EQUAL(state_run_last(room.state, room.target, &got, &is_under_way), -ENOENT);
 	CU_ASSERT_FALSE(is_under_way);
 	for (int status = RUN_COMPLETE; status < RUN_STATUS_COUNT_; status++) {
-		CU_ASSERT_EQUAL(state_run_begin(room.state, room.target, 100 + status, &run.id), 0);
+		CU_ASSERT_EQUAL(
+			state_run_begin(room.state, room.target, 100 + status, "", &run.id), 0);
 		run.status = (enum run_status)status;
 		run.ended_ns = 200 + status;
 		run.gaps = (uint64_t)status;
@@ -161,7 +163,7 @@ static void a_run_is_under_way_while_its_lock_is_held_and_its_status_is_running(
 
 	room_open(&room);
 	struct state *reader = open_reader(&room);
-	CU_ASSERT_EQUAL(state_run_begin(room.state, room.target, 1, &run.id), 0);
+	CU_ASSERT_EQUAL(state_run_begin(room.state, room.target, 1, "", &run.id), 0);
 	CU_ASSERT_EQUAL(state_run_last(reader, room.target, &got, &is_under_way), 0);
 	CU_ASSERT_EQUAL(got.status, RUN_RUNNING);
 	CU_ASSERT_FALSE(is_under_way);
@@ -200,7 +202,7 @@ static void a_killed_process_holds_no_lock(void)
 	char ok = 0;
 
 	room_open(&room);
-	CU_ASSERT_EQUAL(state_run_begin(room.state, room.target, 1, &id), 0);
+	CU_ASSERT_EQUAL(state_run_begin(room.state, room.target, 1, "", &id), 0);
 	CU_ASSERT_EQUAL_FATAL(pipe(told), 0);
 	pid_t child = fork();
 	if (child == 0)
@@ -259,7 +261,7 @@ static void a_lock_that_cannot_be_looked_at_is_an_error(void)
 	int64_t id;
 
 	room_open(&room);
-	CU_ASSERT_EQUAL(state_run_begin(room.state, room.target, 1, &id), 0);
+	CU_ASSERT_EQUAL(state_run_begin(room.state, room.target, 1, "", &id), 0);
 	CU_ASSERT_EQUAL(symlink(room.lock, room.lock), 0);
 	CU_ASSERT_EQUAL(state_target_is_locked(room.state, room.target, &is_locked), -ELOOP);
 	CU_ASSERT_EQUAL(state_run_last(room.state, room.target, &got, &is_under_way), -ELOOP);

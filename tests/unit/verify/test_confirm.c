@@ -143,7 +143,7 @@ static void bench_begin(struct bench *b, struct scene *scene)
 	CU_ASSERT_EQUAL(state_target_put(scene->state, scene->target.key, "s1", "h1",
 					 scene->target.imapd_conf_path, true, &b->s.target_id),
 			0);
-	CU_ASSERT_EQUAL(state_run_begin(scene->state, b->s.target_id, 1, &b->s.run.id), 0);
+	CU_ASSERT_EQUAL(state_run_begin(scene->state, b->s.target_id, 1, "", &b->s.run.id), 0);
 	CU_ASSERT_EQUAL_FATAL(mailbox_new(&scene->target.imapd_conf, NULL, &row, &b->mailbox), 0);
 	atomic_store(&b->mailbox->pending, 1);
 	CU_ASSERT_EQUAL_FATAL(mailbox_open_dirs(b->mailbox), 0);
@@ -222,6 +222,36 @@ static void calls_a_message_flaky_that_was_wrong_once(void)
 	second_look(&b, &what);
 	CU_ASSERT_TRUE(said(&s, "message.flaky user.u001 message:4:", ""));
 	CU_ASSERT_EQUAL(s.nr_gaps, 0);
+	bench_end(&b);
+	scene_close(&s);
+}
+
+/* Told and kept like the others. */
+static void counts_notices_apart_from_findings(void)
+{
+	struct finding finding = {
+		.verdict = ASSAY_DIVERGED,
+		.code = "some.code",
+		.path = span_of_str("/p"),
+	};
+	struct scene s;
+	struct bench b;
+
+	scene_begin(&s, 0);
+	bench_begin(&b, &s);
+	for (int i = 0; i < ASSAY_SEVERITY_COUNT_; i++) {
+		finding.severity = (enum assay_severity)i;
+		finding.object = assay_severity_name(finding.severity);
+		CU_ASSERT_EQUAL(scanning_finding(&b.s, &finding), 0);
+	}
+	CU_ASSERT_EQUAL(b.s.run.findings, 2);
+	CU_ASSERT_EQUAL(b.s.run.notices, 1);
+	CU_ASSERT_EQUAL(s.nr_findings, 3);
+	/* What was once seen as worse does not become harmless by a later look. */
+	finding.object = assay_severity_name(ASSAY_SEVERITY_CRITICAL);
+	CU_ASSERT_EQUAL(scanning_finding(&b.s, &finding), 0);
+	CU_ASSERT_EQUAL(b.s.run.findings, 3);
+	CU_ASSERT_EQUAL(b.s.run.notices, 1);
 	bench_end(&b);
 	scene_close(&s);
 }
@@ -371,7 +401,9 @@ static uint64_t count_open(struct scene *s)
 {
 	uint64_t open = UINT64_MAX;
 
-	CU_ASSERT_EQUAL(state_finding_count_open(s->state, s->run.target, &open), 0);
+	CU_ASSERT_EQUAL(state_finding_count_open(s->state, s->run.target, ASSAY_SEVERITY_NOTICE,
+						 &open),
+			0);
 	return open;
 }
 
@@ -624,6 +656,7 @@ static void two_scans_of_one_target_do_not_run_at_once(void)
 
 static const struct test_case cases[] = {
 	CASE(calls_a_message_flaky_that_was_wrong_once),
+	CASE(counts_notices_apart_from_findings),
 	CASE(says_nothing_about_what_changed_meanwhile),
 	CASE(looks_again_at_what_is_bad_and_changed),
 	CASE(does_not_judge_by_a_record_that_was_rewritten),

@@ -216,7 +216,9 @@ static void what_the_first_run_found_stays_open(void)
 	struct run first = t.first;
 	scan_and_stop(&t, 30);
 	uint64_t open = 0;
-	CU_ASSERT_EQUAL(state_finding_count_open(t.s.state, t.s.run.target, &open), 0);
+	CU_ASSERT_EQUAL(state_finding_count_open(t.s.state, t.s.run.target, ASSAY_SEVERITY_NOTICE,
+						 &open),
+			0);
 	CU_ASSERT_TRUE(open >= found);
 	t.first = first;
 	scan(&t);

@@ -195,7 +195,9 @@ static void keeps_the_evidence_of_a_flipped_bit(void)
 	flip(path);
 	scan(&s);
 	check_only_finding(&s, "message.digest user.u002 message:20: inode ", "");
-	CU_ASSERT_EQUAL(state_finding_count_open(s.state, s.run.target, &open), 0);
+	CU_ASSERT_EQUAL(state_finding_count_open(s.state, s.run.target, ASSAY_SEVERITY_NOTICE,
+						 &open),
+			0);
 	CU_ASSERT_EQUAL(open, 1);
 	filter.target = s.run.target + 1;
 	CU_ASSERT_EQUAL(state_finding_each(s.state, &filter, NULL, NULL), 0);
@@ -231,6 +233,7 @@ static void finds_damage_in_every_mailbox(void)
 static void finds_a_file_that_no_record_knows(void)
 {
 	struct scene s;
+	uint64_t critical = 77;
 	char path[512];
 
 	scene_begin(&s, true, NULL);
@@ -242,6 +245,12 @@ static void finds_a_file_that_no_record_knows(void)
 	write_file(path, "x");
 	scan(&s);
 	check_only_finding(&s, "message.extra user.u001 message:13:", "");
+	CU_ASSERT_EQUAL(state_finding_count_open(s.state, s.run.target, ASSAY_SEVERITY_CRITICAL,
+						 &critical),
+			0);
+	CU_ASSERT_EQUAL(critical, 0); /* a warning */
+	CU_ASSERT_TRUE(s.run.findings == 1 && s.run.notices == 0);
+	CU_ASSERT_STRING_EQUAL(s.run.scope, "");
 	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
 	CU_ASSERT_EQUAL(s.run.messages, LIVE);
 	scene_close(&s);
@@ -487,7 +496,9 @@ static void finds_a_damaged_list_and_scans_the_rest(void)
 	scan(&s);
 	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
 	uint64_t open = 1;
-	CU_ASSERT_EQUAL(state_finding_count_open(s.state, s.run.target, &open), 0);
+	CU_ASSERT_EQUAL(state_finding_count_open(s.state, s.run.target, ASSAY_SEVERITY_NOTICE,
+						 &open),
+			0);
 	CU_ASSERT_EQUAL(open, 0);
 	scene_close(&s);
 }
