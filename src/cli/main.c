@@ -37,7 +37,9 @@ static const struct cmd commands[] = {
 	  "  STORE              its copies, or STORE@HOST for one; default: all that are known\n",
 	  cmd_status },
 	{ "findings", "what was found, and what to do about it", "[list [STORE[@HOST]...] | show ID]",
-	  "  --all              closed findings as well\n", cmd_findings },
+	  "  --all              closed findings as well\n"
+	  "  --severity WORD    critical, warning or notice (all): at least that severe\n",
+	  cmd_findings },
 	{ "check-config", "check the configuration", "", NULL, cmd_check_config },
 };
 

@@ -137,6 +137,7 @@ json_t *output_finding(const struct finding *finding)
 
 	output_set_int(object, "id", finding->id);
 	output_set_str(object, "verdict", assay_verdict_name(finding->verdict));
+	output_set_str(object, "severity", assay_severity_name(finding->severity));
 	output_set_str(object, "code", finding->code);
 	output_set_str(object, "store", finding->store);
 	output_set_str(object, "host", finding->host);
@@ -175,6 +176,7 @@ static json_t *json_of_gate_finding(const struct gate_finding *finding)
 	json_t *object = must_have(json_object());
 
 	output_set_str(object, "verdict", finding->verdict);
+	output_set_str(object, "severity", assay_severity_name(finding->severity));
 	output_set_str(object, "code", finding->code);
 	output_set_str(object, "host", finding->side);
 	output_set_bytes(object, "mailbox", buf_span(&finding->mailbox));
@@ -248,6 +250,7 @@ static void print_upper(FILE *to, const char *word)
 		(void)fputc(toupper((unsigned char)*word), to);
 }
 
+/* Most are critical, which goes without saying: who reads them at night shall see what is not. */
 void output_print_finding(FILE *to, const struct finding *finding)
 {
 	struct buf mailbox = BUF_NULL, path = BUF_NULL;
@@ -256,6 +259,8 @@ void output_print_finding(FILE *to, const struct finding *finding)
 	text_add_printable(&mailbox, finding->mailbox);
 	text_add_printable(&path, finding->path);
 	print_upper(to, assay_verdict_name(finding->verdict));
+	if (finding->severity != ASSAY_SEVERITY_CRITICAL)
+		(void)fprintf(to, " (%s)", assay_severity_name(finding->severity));
 	(void)fprintf(to, "  %s@%s", finding->store, finding->host);
 	if (mailbox.len)
 		(void)fprintf(to, "  %s", buf_str(&mailbox));

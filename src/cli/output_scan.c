@@ -229,12 +229,14 @@ static void summarize_json(const struct scan_output *out, const struct run *run)
 	output_set_str(object, "store", out->target->store);
 	output_set_str(object, "host", out->target->host);
 	output_set_str(object, "status", run_status_name(run->status));
+	output_set_str(object, "scope", run->scope);
 	output_set_int(object, "run", run->id);
 	output_set_int(object, "mailboxes", (int64_t)run->mailboxes);
 	output_set_int(object, "messages", (int64_t)run->messages);
 	output_set_int(object, "bytes", (int64_t)run->bytes);
 	output_set_int(object, "expunged", (int64_t)run->expunged);
 	output_set_int(object, "findings", (int64_t)run->findings);
+	output_set_int(object, "notices", (int64_t)run->notices);
 	output_set_int(object, "in_flight", (int64_t)run->in_flight);
 	output_set_int(object, "gaps", (int64_t)run->gaps);
 	output_set_int(object, "read_through_page_cache", (int64_t)run->buffered);
@@ -247,9 +249,20 @@ static void summarize_json(const struct scan_output *out, const struct run *run)
 	output_line(object);
 }
 
+/* Behind the headline: what it is limited to. */
+static void print_scope(const struct run *run)
+{
+	struct buf scope = BUF_NULL;
+
+	text_add_printable(&scope, span_of_str(run->scope));
+	if (*run->scope)
+		(void)printf(" (%s)", buf_str(&scope));
+	buf_fini(&scope);
+}
+
 void scan_output_summarize(struct scan_output *out, const struct run *run)
 {
-	char messages[48], bytes[32], took[64], rate[32], findings[48];
+	char messages[48], bytes[32], took[64], rate[32], findings[48], notices[48] = "";
 	int64_t took_ns = max_of(run->ended_ns - run->started_ns, NS_PER_MS);
 
 	scan_output_clear_line(out);
@@ -259,13 +272,20 @@ void scan_output_summarize(struct scan_output *out, const struct run *run)
 	}
 	text_counted(run->messages, "message", messages, sizeof(messages));
 	text_counted(run->findings, "finding", findings, sizeof(findings));
+	if (run->notices)
+		text_counted(run->notices, "notice", notices, sizeof(notices));
 	text_bytes(run->bytes, bytes, sizeof(bytes));
 	text_duration(took_ns, took, sizeof(took));
 	text_bytes((uint64_t)((double)run->bytes / ((double)took_ns / 1e9)), rate, sizeof(rate));
-	(void)printf("%s  %s@%s  %s, %s in %" PRIu64 " mailboxes read in %s (%s/s): %s, %" PRIu64
+	(void)fputs(headline(run), stdout);
+	print_scope(run);
+	(void)printf("  %s@%s  %s, %s in %" PRIu64 " mailboxes read in %s (%s/s): %s%s%s, %" PRIu64
 		     " not checked, %" PRIu64 " in flight\n",
-		     headline(run), out->target->store, out->target->host, messages, bytes,
-		     run->mailboxes, took, rate, findings, run->gaps, run->in_flight);
+		     out->target->store, out->target->host, messages, bytes, run->mailboxes, took,
+		     rate, findings, *notices ? ", " : "", notices, run->gaps, run->in_flight);
+	if (*run->scope)
+		(void)printf("  a part of the store: status and gate rest on the last whole scan, "
+			     "and on what is open\n");
 	if (run->buffered)
 		(void)printf("  %" PRIu64 " messages were read through the page cache: this "
 			     "filesystem refuses O_DIRECT, so the disk itself was not proven\n",

@@ -80,6 +80,7 @@ json_t *output_status(const struct status *status, const struct copy_status *cop
 	output_set(object, "max_scan_age_s", json_real((double)status->max_age_ns / 1e9));
 	set_count(object, "bytes", copy->oldest_ns != 0, copy->bytes);
 	set_count(object, "open_findings", copy->knows_findings, copy->findings);
+	set_count(object, "open_notices", copy->has_complete || copy->notices, copy->notices);
 	output_set_str(object, "scan", copy_scan_name(copy->scan));
 	set_run(object, "last_run", status, copy, copy->has_run ? &copy->last : NULL);
 	set_run(object, "last_complete_run", status, copy,

@@ -31,6 +31,7 @@ test_found() {
 	expect_exit "found: the list exits 1" 1
 	expect_json "found: the list has it, open" 'length == 1 and (.[0] |
 		.id == ($id | tonumber) and .state == "open" and .closed == null and
+		.severity == "critical" and
 		.resolution == null and .first_seen == $first and .last_seen == $first)' \
 		--arg id "$ID" --arg first "$FIRST"
 	findings
@@ -116,11 +117,92 @@ test_several() {
 	for path in $(messages_of replica | head -n 5); do flip "$path" 100 && n=$((n + 1)); done
 	check "several: five messages are damaged" "$n" test "$n" = 5
 	rescan "several" 1
+	expect_json "several: counted, and no notices" '(summary | .notices == 0 and .scope == "")'
 	expect_json "several: each is found once" \
 		'(found | map(.path) | unique | length == 5) and (summary | .findings == 5)'
 	findings --json
 	expect_json "several: listed in the order of their numbers" \
 		'length == 5 and (map(.id) == (map(.id) | sort))'
+}
+
+# SQL: what no command writes, as another code would.
+change_state() { sqlite3 "$STATE/state.db" "$1"; }
+
+# Makes that of so many of the open ones that are critical, the latest first.
+set_severity() { # SEVERITY HOW-MANY
+	change_state "UPDATE finding SET severity = $1 WHERE id IN (SELECT id FROM finding
+		WHERE closed_ns = 0 AND severity = 0 ORDER BY id DESC LIMIT $2)"
+}
+
+# NAME WORDS COUNT EXIT: the list with these words, for programs and for people.
+expect_listed() {
+	# shellcheck disable=SC2086 # words
+	findings $2 --json
+	expect_exit "$1: --json exits $4" "$4"
+	expect_json "$1: lists $3" 'length == ($n | tonumber)' --arg n "$3"
+	# shellcheck disable=SC2086 # words
+	findings $2
+	expect_exit "$1: exits $4" "$4"
+}
+
+# Of the five open ones, which are critical, two become warnings and then one a notice.
+test_severity() {
+	need sqlite3
+	set_severity 1 2
+	set_severity 2 1
+	expect_listed "severity, all" "" 5 1
+	check "severity: a critical one is shown as ever" "$(last_words)" \
+		test "$(grep -c '^CORRUPT  s1@imap22' "$OUT")" = 2
+	check "severity: a warning says so behind the verdict" "$(last_words)" \
+		test "$(grep -c '^CORRUPT (warning)  s1@imap22' "$OUT")" = 2
+	check "severity: so does a notice" "$(last_words)" \
+		test "$(grep -c '^CORRUPT (notice)  s1@imap22' "$OUT")" = 1
+	expect_listed "severity, critical" "--severity critical" 2 1
+	expect_listed "severity, warning" "--severity warning" 4 1
+	expect_listed "severity, notice" "list s1 --severity notice" 5 1
+	findings --severity harmless
+	expect_exit "severity, another word: exit 3" 3
+	expect_line "severity, another word: says which there are" "$ERR" "critical, warning or notice"
+	gate
+	expect_json "severity: the gate counts all but the notice" 'rule("intact") |
+		.result == "fail" and .findings_total == 4 and
+		(.findings | map(.severity) | sort == ["critical", "critical", "warning", "warning"])'
+	set_severity 1 2
+	expect_listed "warnings alone" "" 5 1
+	expect_listed "warnings alone, critical" "--severity critical" 0 0
+	expect_line "warnings alone, critical: says what there is not" "$OUT" \
+		"^no open findings that are critical$"
+	gate
+	expect_json "warnings alone: the gate denies" 'rule("intact").result == "fail"'
+	change_state "UPDATE finding SET severity = 2 WHERE closed_ns = 0"
+	expect_listed "notices alone" "" 5 0
+	expect_line "notices alone: says so at the end" "$OUT" "^nothing is open but 5 notices, harmless$"
+	expect_listed "notices alone, warning" "--severity warning" 0 0
+	expect_line "notices alone, warning: says what there is not" "$OUT" \
+		"^no open findings that are warning or critical$"
+	ID=$(change_state "SELECT min(id) FROM finding WHERE closed_ns = 0")
+	expect_listed "notices alone, show" "show $ID --severity critical" 1 0
+	expect_line "notices alone, show: shows it" "$OUT" "^CORRUPT \\(notice\\) "
+	gate
+	expect_json "notices alone: the gate passes and counts them" 'rule("intact") |
+		.result == "pass" and (.summary | test("nothing found but 5 notices"))'
+	# Worse at a later sight, it is worse.
+	rescan "notices seen again as critical" 1
+	expect_json "notices seen again as critical: are" \
+		'(found | length == 5 and all(.[]; .severity == "critical")) and
+			(summary | .findings == 5 and .notices == 0)'
+}
+
+# A scan that says nothing of the whole store does not make "no findings" mean anything.
+test_no_whole_scan() {
+	local state=$STATE
+	STATE=$WORK/state.partial
+	cp -a "$state" "$STATE"
+	change_state "UPDATE run SET scope = 'quick'; UPDATE finding SET closed_ns = 1"
+	findings
+	expect_exit "no whole scan: exit 2" 2
+	expect_line "no whole scan: says so" "$ERR" "no scan of a whole store has ended yet"
+	STATE=$state
 }
 
 begin findings
@@ -136,4 +218,6 @@ test_not_looked_at
 test_repaired
 test_damaged_again
 test_several
+test_severity
+test_no_whole_scan
 finish

@@ -157,6 +157,18 @@ test_damaged() {
 	expect_schema "findings, open" finding
 	status
 	expect_schema "status, findings" status
+	if command -v sqlite3 >/dev/null; then
+		sqlite3 "$STATE/state.db" "UPDATE finding SET severity = id % 3"
+		findings --json
+		expect_schema "findings of every severity" finding
+		expect_json "findings of every severity: are there" \
+			'(map(.severity) | unique) == ["critical", "notice", "warning"]'
+		status
+		expect_schema "status, notices" status
+		gate
+		expect_schema "gate, warnings and notices" gate
+		sqlite3 "$STATE/state.db" "UPDATE finding SET severity = 0"
+	fi
 	gate
 	expect_schema "gate, deny because of damage" gate
 	mv "$dir" "$WORK/moved"

@@ -60,7 +60,7 @@ hours_ago() { echo "(CAST(strftime('%s', 'now') AS INTEGER) - $1 * 3600) * 10000
 test_never_scanned() {
 	expect_status "never scanned" 2 3 'length == 2 and all(.[]; .verdict == "unknown" and
 		.coverage == "unknown" and .verified_at == null and .verified_age_s == null and
-		.bytes == null and .open_findings == null and .last_run == null and
+		.bytes == null and .open_findings == null and .open_notices == null and .last_run == null and
 		.last_complete_run == null and .scan == "none" and .reasons == ["never scanned"])'
 	expect_row "never scanned: the table says unknown, and no 0" s1@imap22 \
 		'^UNKNOWN +s1@imap22 +unknown +unknown +unknown +never +never scanned$'
@@ -128,6 +128,47 @@ test_findings() {
 	scan s1@imap22
 	expect_status "findings that were closed" 0 0 'all(.[]; .verdict == "ok" and
 		.open_findings == 0)'
+}
+
+# They are told, and change no verdict.
+test_notices() {
+	flip "$VICTIM" 100
+	scan s1@imap22
+	cp -a "$STATE" "$WORK/state.found"
+	change_state "UPDATE finding SET severity = 1 WHERE closed_ns = 0"
+	expect_status "warnings" 1 2 'map(select(.host == "imap22"))[0] | .verdict == "findings" and
+		.open_findings == 1 and .open_notices == 0'
+	change_state "UPDATE finding SET severity = 2 WHERE closed_ns = 0"
+	expect_status "notices" 0 0 'map(select(.host == "imap22"))[0] | .verdict == "ok" and
+		.open_findings == 0 and .open_notices == 1'
+	expect_row "notices: the table says so" s1@imap22 \
+		'^OK .* 0 +complete .*verified within 1 d 12 h, nothing open but notices$'
+	expect_line "notices: and how to see them" "$WORK/table" \
+		'^ +1 notice, harmless: assay findings list s1@imap22$'
+	rm -r "$STATE" && mv "$WORK/state.found" "$STATE"
+	flip "$VICTIM" 100
+	scan s1@imap22
+}
+
+# The last run made one of a part: what it says of the rest is what the run before it said.
+test_part() {
+	scan s1@imap22
+	cp -a "$STATE" "$WORK/state.whole"
+	status s1@imap22 --json
+	jq -c 'del(.read_at, .verified_age_s, .last_run.age_s, .last_complete_run.age_s, .reasons)' \
+		"$OUT" >"$WORK/before"
+	change_state "INSERT INTO run(target, status, started_ns, ended_ns, gaps, scope)
+		SELECT 2, 2, $(hours_ago 0), $(hours_ago 0), 9, 'quick'"
+	expect_status "a part was scanned, with gaps" 0 0 'length == 1 and .[0].verdict == "ok"' \
+		s1@imap22
+	status s1@imap22 --json
+	jq -c 'del(.read_at, .verified_age_s, .last_run.age_s, .last_complete_run.age_s, .reasons)' \
+		"$OUT" >"$WORK/after"
+	check "a part was scanned: all is said as before" "$(diff "$WORK/before" "$WORK/after")" \
+		cmp "$WORK/before" "$WORK/after"
+	gate
+	expect_json "a part was scanned: the gate says what it said" 'rule("intact").result == "pass"'
+	rm -r "$STATE" && mv "$WORK/state.whole" "$STATE"
 }
 
 # A later run with gaps: what was verified before it stays so, and yet nobody can tell.
@@ -346,6 +387,8 @@ test_never_scanned
 test_verified
 test_ages
 test_findings
+test_notices
+test_part
 test_gaps
 test_under_way
 test_never_complete

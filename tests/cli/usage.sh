@@ -73,7 +73,7 @@ test_options() {
 	complains 2 "findings where nothing was scanned" "nothing was ever scanned" \
 		findings --state "$WORK/never"
 	# The scan of the unknown store has made an empty state: that is not "nothing was found".
-	complains 2 "findings where no scan has ended" "no scan has ended" findings --state "$STATE"
+	complains 2 "findings where no scan has ended" "no scan of a whole store has ended" findings --state "$STATE"
 	complains 3 "status of an unknown store" "^assay status: s9 is not" status s9 "${O[@]}"
 	status 3 "status with an unknown option" status --fast "${O[@]}"
 	complains 3 "status with two forms of output" "not both" status --nagios --json "${O[@]}"
