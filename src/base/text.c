@@ -159,6 +159,42 @@ int text_parse_duration(const char *text, int64_t *ret_ns)
 	return -EINVAL;
 }
 
+/* A date, and a time if there is one. The end of it, or NULL. */
+static const char *parse_date(const char *text, struct tm *tm)
+{
+	static const char *const times[] = { "%H:%M:%S", "%H:%M" };
+	const char *end = strptime(text, "%Y-%m-%d", tm);
+
+	if (!end || (*end != 'T' && *end != ' '))
+		return end;
+	for (size_t i = 0; i < array_size(times); i++) {
+		const char *behind = strptime(end + 1, times[i], tm);
+		if (behind)
+			return behind;
+	}
+	return NULL;
+}
+
+int text_parse_moment(const char *text, int64_t now_ns, int64_t *ret_ns)
+{
+	struct tm tm = { .tm_isdst = -1 };
+	int64_t ago, moment;
+
+	if (text_parse_duration(text, &ago) == 0 && strspn(text, "0123456789") < strlen(text)) {
+		moment = now_ns - ago;
+	} else {
+		const char *end = parse_date(text, &tm);
+		bool utc = end && *end == 'Z';
+		if (!end || end[utc] != '\0')
+			return -EINVAL;
+		moment = (int64_t)(utc ? timegm(&tm) : mktime(&tm)) * NS_PER_S;
+	}
+	if (moment <= 0 || moment > now_ns)
+		return -EINVAL;
+	*ret_ns = moment;
+	return 0;
+}
+
 int text_parse_bytes(const char *text, uint64_t *ret_bytes)
 {
 	static const char letters[] = "KMGT";

@@ -43,8 +43,15 @@ char *text_time(int64_t wall_ns, char *out, size_t size);
 int text_parse_duration(const char *text, int64_t *ret_ns) must_check;
 
 /*
- * A number of bytes written as a whole number and a unit: none or B, K, KiB, M, MiB, G, GiB, T, TiB,
- * powers of 1,024 all. -EINVAL otherwise, -ERANGE when it does not fit.
+ * A moment: a duration before `now_ns` ("2h"), or a date with or without a time, in UTC if a Z ends
+ * it, else in local time ("2026-11-23", "2026-11-23T04:31", "2026-11-23 04:31:07Z"). -EINVAL
+ * otherwise, and for what lies before the epoch or behind `now_ns`.
+ */
+int text_parse_moment(const char *text, int64_t now_ns, int64_t *ret_ns) must_check;
+
+/*
+ * A number of bytes written as a whole number and a unit: none or B, K, KiB, M, MiB, G, GiB, T,
+ * TiB, powers of 1,024 all. -EINVAL otherwise, -ERANGE when it does not fit.
  */
 int text_parse_bytes(const char *text, uint64_t *ret_bytes) must_check;
 

@@ -225,6 +225,38 @@ static void refuses_durations_it_would_have_to_guess(void)
 	}
 }
 
+static void reads_moments_that_have_been(void)
+{
+	static const int64_t now = INT64_C(1795500000) * NS_PER_S; /* 2026-11-24 */
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} cases[] = {
+		{ "2h", 1795500000 - 7200 },
+		{ "90 s", 1795500000 - 90 },
+		{ "1d", 1795500000 - 86400 },
+		{ "2023-11-14T22:13:20Z", 1700000000 },
+		{ "2023-11-14 22:13:20Z", 1700000000 },
+		{ "2023-11-14T22:13Z", 1699999980 },
+		{ "2023-11-14Z", 1699920000 },
+	};
+	static const char *const refused[] = {
+		"", "now", "5", "2h ago", "2099-01-01Z", "1960-01-01Z", "2023-13-01Z", "2023-11-14T25:00Z",
+		"2023-11-14T22:13:20ZZ", "2023-11-14T", "99999w", "2023-11-14T22",
+	};
+
+	for (size_t i = 0; i < array_size(cases); i++) {
+		int64_t ns = -1;
+		CU_ASSERT_EQUAL(text_parse_moment(cases[i].text, now, &ns), 0);
+		CU_ASSERT_EQUAL(ns, cases[i].seconds * NS_PER_S);
+	}
+	for (size_t i = 0; i < array_size(refused); i++) {
+		int64_t ns = -1;
+		CU_ASSERT_EQUAL(text_parse_moment(refused[i], now, &ns), -EINVAL);
+		CU_ASSERT_EQUAL(ns, -1);
+	}
+}
+
 static void reads_bytes_with_any_unit(void)
 {
 	static const struct {
@@ -426,6 +458,7 @@ static const struct test_case cases[] = {
 	{ "writes_times_in_utc", writes_times_in_utc },
 	{ "reads_durations_with_any_unit", reads_durations_with_any_unit },
 	{ "refuses_durations_it_would_have_to_guess", refuses_durations_it_would_have_to_guess },
+	CASE(reads_moments_that_have_been),
 	CASE(reads_bytes_with_any_unit),
 	CASE(refuses_bytes_it_would_have_to_guess),
 	{ "reads_yes_and_no_in_their_usual_spellings", reads_yes_and_no_in_their_usual_spellings },
