@@ -54,6 +54,7 @@ int file_identify(int dirfd, const char *path, struct file_identity *ret_identit
 		.btime_ns = st.stx_mask & STATX_BTIME ? from_statx(st.stx_btime) : 0,
 		.nlink = st.stx_nlink,
 		.mode = st.stx_mode,
+		.uid = st.stx_uid,
 		.dio_align = dio_align(&st),
 	};
 	return 0;
@@ -135,7 +136,9 @@ int file_read(struct file *file, uint64_t off, void *buf, uint64_t len, uint64_t
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EINVAL && file->direct) {
-			/* Refused, or resumed at an offset that is not aligned after a short read. */
+			/*
+			 * Refused, or resumed at an offset that is not aligned after a short read.
+			 */
 			int r = file_drop_direct(file);
 			if (r)
 				return r;

@@ -18,7 +18,9 @@
 
 #define FILE_ALIGN 4096 /* bytes: offsets, lengths and addresses of reads are multiples of it */
 
-/* Flags of every open: no link at the end is followed, nothing blocks, no descriptor is inherited. */
+/*
+ * Flags of every open: no link at the end is followed, nothing blocks, no descriptor is inherited.
+ */
 #define FILE_QUIET (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
 /*
@@ -38,7 +40,10 @@ struct file_identity {
 	int64_t btime_ns; /* birth; 0 where the filesystem keeps none */
 	uint32_t nlink;
 	uint32_t mode;
-	/* What O_DIRECT reads of it are aligned to, in bytes; FILE_ALIGN where that is not known. */
+	uint32_t uid; /* of its owner; 0 in an image, where it is not asked for */
+	/*
+	 * What O_DIRECT reads of it are aligned to, in bytes; FILE_ALIGN where that is not known.
+	 */
 	uint32_t dio_align;
 };
 
@@ -66,8 +71,8 @@ int file_open(struct file *file, int dirfd, const char *name) must_check;
 
 /*
  * For who opens a message by another road (a ring), with the same attempts as file_open: FILE_QUIET
- * with `flags`, at first FILE_OPEN_EXTRA. After a refusal with `error`, takes out of `flags` what was
- * refused: true, try again; false, the error stands.
+ * with `flags`, at first FILE_OPEN_EXTRA. After a refusal with `error`, takes out of `flags` what
+ * was refused: true, try again; false, the error stands.
  */
 #define FILE_OPEN_EXTRA (O_DIRECT | O_NOATIME)
 bool file_relax_open(int error, int *flags) must_check;
@@ -77,14 +82,15 @@ int file_drop_direct(struct file *file) must_check;
 
 /*
  * Reads up to `len` bytes at `off`, fewer only at the end. `off`, `len` and `buf` are multiples of
- * identity.dio_align, of which FILE_ALIGN is one. Negative errno of the read: -EIO and its kin are the device's word.
+ * identity.dio_align, of which FILE_ALIGN is one. Negative errno of the read: -EIO and its kin are
+ * the device's word.
  */
 int file_read(struct file *file, uint64_t off, void *buf, uint64_t len, uint64_t *ret_n) must_check;
 
 /*
  * Whether the beginning of an open file is in the page cache already, and letting go of what a
- * reader brought there: what nobody else had wanted shall not push out what somebody does. Pages that
- * others have mapped or written to stay.
+ * reader brought there: what nobody else had wanted shall not push out what somebody does. Pages
+ * that others have mapped or written to stay.
  */
 bool file_is_cached(int fd);
 void file_forget(int fd);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Coverage: one row a mailbox, saying which run listed it last and which verified it last, and when.
+ * Coverage: one row a mailbox, saying which run listed it last and which verified it last, and
+ * when.
  */
 #include <errno.h>
 

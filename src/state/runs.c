@@ -121,7 +121,9 @@ int state_run_count_ended(struct state *state, uint64_t *ret_count)
 
 int state_run_last_ended(struct state *state, int64_t target, struct run *ret_run)
 {
-	/* An interrupted run says nothing against an earlier complete one: it only adds findings. */
+	/*
+	 * An interrupted run says nothing against an earlier complete one: it only adds findings.
+	 */
 	PREPARE(stmt, state, SQL_RUN_ENDED, "reading a run");
 	bind_int(stmt, 1, target);
 	bind_int(stmt, 2, RUN_RUNNING);

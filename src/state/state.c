@@ -225,7 +225,10 @@ static int state_open_database(struct state *state, enum state_access access)
 	if (r == 0 && access == STATE_READ && faccessat(AT_FDCWD, buf_str(&path), F_OK, 0))
 		r = -errno;
 	if (r == 0 && access == STATE_WRITE) {
-		/* Names of mailboxes are nobody else's business; SQLite's side files take this mode. */
+		/*
+		 * Names of mailboxes are nobody else's business; SQLite's side files take this
+		 * mode.
+		 */
 		int fd = open(buf_str(&path), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd >= 0)
 			(void)close(fd);

@@ -131,8 +131,9 @@ int state_run_last_whole(struct state *state, int64_t target, struct run *ret_ru
 
 /*
  * The latest run of any status and scope, and whether it is under way: its status is running, and a
- * process holds the lock of the target. A run that is left as running though nobody is at it was killed.
- * Takes no lock, so that a scan which begins meanwhile is not turned away. -ENOENT: no run at all.
+ * process holds the lock of the target. A run that is left as running though nobody is at it was
+ * killed. Takes no lock, so that a scan which begins meanwhile is not turned away. -ENOENT: no run
+ * at all.
  */
 int state_run_last(struct state *state, int64_t target, struct run *ret_run,
 		   bool *ret_is_under_way) must_check;
@@ -210,7 +211,8 @@ int state_mailbox_next(struct state *state, int64_t target, int64_t run, struct 
 		       struct mailbox_row *ret_row) must_check;
 
 /* The mailbox with this key, or this internal name, that `run` listed. The spans are lent, until
- * one of these two is called again; what state_mailbox_next has lent stays. -ENOENT: there is none. */
+ * one of these two is called again; what state_mailbox_next has lent stays. -ENOENT: there is none.
+ * */
 int state_mailbox_find_key(struct state *state, int64_t target, int64_t run, struct span key,
 			   struct mailbox_row *ret_row) must_check;
 int state_mailbox_find_name(struct state *state, int64_t target, int64_t run, struct span name,

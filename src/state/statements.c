@@ -72,8 +72,8 @@ const char *const sql[SQL_COUNT_] = {
 	[SQL_MAILBOX_GET] = "SELECT " LISTED_BY("?3") ", verified_run = ?3 OR partial_verified = ?3"
 			    " FROM mailbox WHERE target = ?1 AND key = ?2",
 	/* What a later run says of itself counts only once it is complete: until then a mailbox that
-	 * it has gone over is as old as the beginning of the complete run; of its round, where that run
-	 * went on with an earlier one. */
+	 * it has gone over is as old as the beginning of the complete run; of its round, where that
+	 * run went on with an earlier one. */
 	[SQL_COVERAGE] =
 		"SELECT min(iif(m.verified_run BETWEEN f.id AND r.id, m.verified_ns, f.started_ns)),"
 		" total(m.bytes) FROM run r JOIN run f ON f.id = iif(r.round = 0, r.id, r.round)"

@@ -47,7 +47,9 @@ struct blocks {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	enum reader_state state;
-	/* How far the window has come, under the lock: the batches that are not through, in order. */
+	/*
+	 * How far the window has come, under the lock: the batches that are not through, in order.
+	 */
 	struct batch *first_open, *last_open;
 	uint64_t planned;  /* the largest distance of a message that ends in what was planned */
 	uint64_t distance; /* all below it is through */
@@ -147,6 +149,7 @@ static void witness_of(const struct plan_object *object, struct witness *ret_wit
 		.uid = object->uid,
 		.size = object->size,
 		.archived = object->archived,
+		.internaldate = object->internaldate,
 	};
 	memcpy(ret_witness->guid, object->guid, SHA1_LEN);
 }
@@ -416,7 +419,8 @@ bool blocks_offer(struct blocks *blocks, struct mailbox *mailbox, const struct w
 	object->mailbox = mailbox;
 	object->ino = ino;
 	object->uid = witness->uid;
-	object->size = witness->size;
+	object->size = (uint32_t)witness->size;
+	object->internaldate = witness->internaldate;
 	object->archived = witness->archived;
 	object->may_carry = may_carry;
 	memcpy(object->guid, witness->guid, SHA1_LEN);

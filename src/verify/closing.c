@@ -3,6 +3,8 @@
  * Closing: which open findings a run has disproved. A finding stays open until its mailbox has been
  * verified whole and shows it no more, or is no longer listed; what was in flight proves nothing.
  */
+#include <string.h>
+
 #include "base/clock.h"
 #include "verify/scanning.h"
 
@@ -18,6 +20,23 @@ struct closing {
 	} batch[CLOSE_BATCH];
 };
 
+static bool begins(const char *object, const char *prefix)
+{
+	return strncmp(object, prefix, strlen(prefix)) == 0;
+}
+
+/* Was everything looked at that could show this finding, which belongs to no mailbox, again? */
+static bool store_is_whole(const struct scanning *s, const char *object)
+{
+	if (begins(object, OBJECT_DATABASE))
+		return s->databases_whole;
+	if (begins(object, OBJECT_QUOTA))
+		return s->quotas_whole;
+	if (begins(object, OBJECT_STRAY))
+		return s->strays_whole;
+	return s->survey_whole;
+}
+
 /* Says why an open finding that was not seen again may be closed, or NULL to keep it open. */
 static const char *resolution_of(struct scanning *s, const struct finding *finding)
 {
@@ -25,9 +44,14 @@ static const char *resolution_of(struct scanning *s, const struct finding *findi
 	bool verified = false, listed = false, moving;
 
 	if (finding->mailbox_key.len == 0)
-		return s->survey_whole ? "verified" : NULL;
+		return store_is_whole(s, finding->object) ? "verified" : NULL;
 	suspicion_key(&key, finding->mailbox_key, finding->object);
 	moving = buf_error(&key) || map_get(&s->in_flight, buf_span(&key), NULL);
+	if (!moving && !begins(finding->object, "message:") && !begins(finding->object, "record:")) {
+		buf_clear(&key);
+		suspicion_key(&key, finding->mailbox_key, OBJECT_META);
+		moving = buf_error(&key) || map_get(&s->in_flight, buf_span(&key), NULL);
+	}
 	buf_fini(&key);
 	if (state_mailbox_was_verified(s->state, s->target_id, s->run.id, finding->mailbox_key,
 				       &verified, &listed))

@@ -19,20 +19,17 @@
 #include "base/text.h"
 #include "verify/scanning.h"
 
-#define LOOKS_MAX 6
 #define SUSPICIONS_TAKEN 2048 /* no more are taken in before these are fewer */
-/* A file above last_uid belongs to an append under way, unless it is older than any append. */
-#define APPEND_MAX (10 * 60 * NS_PER_S)
-
-/* What a second look came to; negative errno: the scan cannot go on. Telling resolves. */
-enum { RESOLVED = 0, LOOK_AGAIN = 1 };
 
 int suspect(struct scanning *s, struct mailbox *mailbox, const struct suspicion *what)
 {
 	struct suspicion *suspicion = malloc(sizeof(*suspicion));
 
-	if (!suspicion)
+	if (!suspicion) {
+		struct report report = what->report;
+		report_fini(&report);
 		return -ENOMEM;
+	}
 	*suspicion = *what;
 	suspicion->mailbox = mailbox_ref(mailbox);
 	suspicion->noticed_ns = clock_mono_ns();
@@ -47,19 +44,13 @@ int suspect(struct scanning *s, struct mailbox *mailbox, const struct suspicion 
 
 /* ---- looking again ---- */
 
-/* The mailbox opened anew. */
-struct relook {
-	struct mailbox *mailbox;
-	struct mailbox_index ix;
-};
-
-static void relook_close(struct relook *again)
+void relook_close(struct relook *again)
 {
 	mailbox_index_close(&again->ix);
 	mailbox_unref(again->mailbox);
 }
 
-static int relook_open(struct relook *again, const struct suspicion *what)
+int relook_open(struct relook *again, const struct suspicion *what)
 {
 	*again = (struct relook){ NULL, MAILBOX_INDEX_NULL };
 	int r = mailbox_new_again(what->mailbox, &again->mailbox);
@@ -70,7 +61,9 @@ static int relook_open(struct relook *again, const struct suspicion *what)
 	return r;
 }
 
-/* Everything in `mailbox` (taken) is to be verified by a pass of its own, instead of the old one. */
+/*
+ * Everything in `mailbox` (taken) is to be verified by a pass of its own, instead of the old one.
+ */
 static int begin_again(struct scanning *s, struct suspicion *what, struct mailbox *mailbox)
 {
 	if (what->mailbox->superseded || mailbox->passes >= LOOKS_MAX) {
@@ -114,8 +107,7 @@ static int ask_the_list(struct scanning *s, struct suspicion *what)
 		     : STILL_LISTED;
 }
 
-/* The mailbox or its index cannot be opened any more: was it deleted, or is it lost? */
-static int confirm_unopenable(struct scanning *s, struct suspicion *what, int error)
+int confirm_unopenable(struct scanning *s, struct suspicion *what, int error)
 {
 	int r = ask_the_list(s, what);
 
@@ -165,8 +157,8 @@ static int confirm_canary(struct scanning *s, const struct suspicion *what, stru
 }
 
 /*
- * A whole message that cannot be read may be one of many on a disk that has gone. Its index could be
- * read when its mailbox was gone through; can it still, from the disk?
+ * A whole message that cannot be read may be one of many on a disk that has gone. Its index could
+ * be read when its mailbox was gone through; can it still, from the disk?
  */
 static bool disk_has_gone(const struct relook *again)
 {
@@ -287,9 +279,7 @@ static int confirm_message(struct scanning *s, struct suspicion *what)
 		r = LOOK_AGAIN;
 	} else {
 		bool changed = !witness_is(&what->witness, &record);
-		what->witness.size = (uint32_t)record.size;
-		what->witness.archived = record.flags & INDEX_FLAG_ARCHIVED;
-		memcpy(what->witness.guid, record.guid, SHA1_LEN);
+		what->witness = witness_of_record(&record);
 		observe_message(&s->observer, again.mailbox, &what->witness, &seen);
 		struct judgement second = judge_message(&what->witness, &seen);
 		if (changed && second.verdict == ASSAY_OK) {
@@ -304,6 +294,25 @@ static int confirm_message(struct scanning *s, struct suspicion *what)
 	}
 out:
 	relook_close(&again);
+	return r;
+}
+
+/* In the index, or where an old one keeps its expunged records. Results as mailbox_index_find. */
+static int find_record(struct relook *again, uint32_t uid, struct index_record *record)
+{
+	struct mailbox_index expunge = MAILBOX_INDEX_NULL;
+	int r = mailbox_index_find(&again->ix, again->mailbox, uid, record);
+
+	if (r != MAILBOX_NO_RECORD || again->ix.header.version >= 12)
+		return r;
+	r = mailbox_expunge_open(&expunge, again->mailbox);
+	if (r == -ENOENT)
+		return MAILBOX_NO_RECORD;
+	if (r == 0)
+		r = expunge.state == INDEX_GOOD
+			    ? mailbox_index_find(&expunge, again->mailbox, uid, record)
+			    : -EBADMSG;
+	mailbox_index_close(&expunge);
 	return r;
 }
 
@@ -333,7 +342,7 @@ static int confirm_extra(struct scanning *s, struct suspicion *what)
 	if (r == 0)
 		r = again.ix.state != INDEX_GOOD
 			    ? RECORD_UNSURE
-			    : mailbox_index_find(&again.ix, again.mailbox, what->witness.uid, &record);
+			    : find_record(&again, what->witness.uid, &record);
 	if (r == 0)
 		r = tell_in_flight(s, what); /* it has a record now */
 	else if (r == -ESTALE || r == -ENODATA || r == RECORD_UNSURE)
@@ -341,7 +350,7 @@ static int confirm_extra(struct scanning *s, struct suspicion *what)
 	else if (r < 0)
 		r = tell_gap(s, what, strerror(-r));
 	else if (what->witness.uid > again.ix.header.last_uid &&
-		 clock_wall_ns() - file.ctime_ns < APPEND_MAX)
+		 clock_wall_ns() - file.ctime_ns < s->young_ns)
 		r = tell_in_flight(s, what);
 	else
 		r = tell_message(s, what, FINDING_MESSAGE_EXTRA, NULL);
@@ -356,10 +365,7 @@ static int record_became_good(struct scanning *s, struct suspicion *what, struct
 {
 	what->kind = SUSPECT_MESSAGE;
 	what->record = 0;
-	what->witness = (struct witness){ .uid = record->uid,
-					  .size = (uint32_t)record->size,
-					  .archived = record->flags & INDEX_FLAG_ARCHIVED };
-	memcpy(what->witness.guid, record->guid, SHA1_LEN);
+	what->witness = witness_of_record(record);
 	if (record->uid == 0 || record->flags & (INDEX_FLAG_EXPUNGED | INDEX_FLAG_UNLINKED))
 		return tell_in_flight(s, what);
 	observe_message(&s->observer, again->mailbox, &what->witness, &what->seen);
@@ -423,7 +429,9 @@ out:
 	return r;
 }
 
-/* The index, or the directory, is as bad as it was: say so, or look again if it is bad otherwise. */
+/*
+ * The index, or the directory, is as bad as it was: say so, or look again if it is bad otherwise.
+ */
 static int conclude_index(struct scanning *s, struct suspicion *what, const struct relook *again,
 			  int error)
 {
@@ -460,6 +468,85 @@ static int confirm_index(struct scanning *s, struct suspicion *what)
 	return r;
 }
 
+/*
+ * Opens the mailbox anew and looks the message up. RECORD_* or what the caller is to return (in
+ * *ret).
+ */
+static int reopen_message(struct scanning *s, struct suspicion *what, struct relook *again,
+			  struct index_record *record, int *ret)
+{
+	int r = relook_open(again, what);
+
+	if (r) {
+		*ret = confirm_unopenable(s, what, r);
+		return -1;
+	}
+	r = look_up_record(again, what, record);
+	if (r < 0)
+		*ret = tell_gap(s, what, strerror(-r));
+	else if (r == RECORD_DEAD)
+		*ret = tell_in_flight(s, what);
+	else if (r == RECORD_UNSURE)
+		*ret = LOOK_AGAIN;
+	return r == RECORD_LIVE ? 0 : -1;
+}
+
+static void message_name(const struct suspicion *what, char name[16])
+{
+	(void)snprintf(name, 16, "%" PRIu32 ".", what->witness.uid);
+}
+
+static int confirm_times(struct scanning *s, struct suspicion *what)
+{
+	struct file_identity file;
+	struct index_record record;
+	struct relook again;
+	char name[16];
+	int r = RESOLVED;
+
+	message_name(what, name);
+	if (reopen_message(s, what, &again, &record, &r) == 0) {
+		bool archive = record.flags & INDEX_FLAG_ARCHIVED &&
+			       dir_is_open(&again.mailbox->archive_dir);
+		int error = dir_identify(archive ? &again.mailbox->archive_dir
+						 : &again.mailbox->message_dir,
+					 name, &file);
+		/* A file that is missing now was there, and good, a moment ago. */
+		if (error || file.mtime_ns / NS_PER_S == record.internaldate_ns / NS_PER_S) {
+			r = tell_in_flight(s, what);
+		} else {
+			what->seen.identity = file;
+			what->witness.archived = archive;
+			r = tell_times(s, what, &record);
+		}
+	}
+	relook_close(&again);
+	return r;
+}
+
+/* Both copies are still there, and the record does not say that one is about to go. */
+static int confirm_duplicate(struct scanning *s, struct suspicion *what)
+{
+	struct index_record record;
+	struct relook again;
+	char name[16];
+	int r = RESOLVED;
+
+	message_name(what, name);
+	if (reopen_message(s, what, &again, &record, &r) == 0) {
+		bool both = dir_is_open(&again.mailbox->archive_dir) &&
+			    dir_is_open(&again.mailbox->message_dir) &&
+			    dir_identify(&again.mailbox->archive_dir, name, &what->seen.identity) == 0 &&
+			    dir_identify(&again.mailbox->message_dir, name, &what->seen.identity) == 0;
+		what->witness.archived = !(record.flags & INDEX_FLAG_ARCHIVED);
+		r = both && !(record.flags & INDEX_FLAG_NEEDS_CLEANUP)
+			    ? tell_message(s, what, FINDING_MESSAGE_DUPLICATE, NULL)
+			    : tell_in_flight(s, what);
+	}
+	relook_close(&again);
+	return r;
+}
+
 static int confirm_one(struct scanning *s, struct suspicion *what)
 {
 	switch (what->kind) {
@@ -472,6 +559,12 @@ static int confirm_one(struct scanning *s, struct suspicion *what)
 	case SUSPECT_INDEX:
 	case SUSPECT_MAILBOX:
 		return confirm_index(s, what);
+	case SUSPECT_TIMES:
+		return confirm_times(s, what);
+	case SUSPECT_DUPLICATE:
+		return confirm_duplicate(s, what);
+	case SUSPECT_META:
+		return confirm_meta(s, what);
 	}
 	return RESOLVED;
 }
@@ -482,6 +575,7 @@ static void suspicion_free(struct scanning *s, struct suspicion *what)
 {
 	tally_count_down(s->tally, what->mailbox);
 	mailbox_unref(what->mailbox);
+	report_fini(&what->report);
 	free(what);
 	s->nr_suspicions--;
 }
@@ -509,7 +603,8 @@ static int confirm_and_keep(struct scanning *s, struct suspicion *what)
 	int r = confirm_one(s, what);
 
 	if (r == LOOK_AGAIN && what->looks >= LOOKS_MAX)
-		r = tell_gap(s, what, "it changed at every look");
+		r = what->kind == SUSPECT_META ? tell_in_flight(s, what)
+					       : tell_gap(s, what, "it changed at every look");
 	if (r == LOOK_AGAIN) {
 		what->looks++;
 		what->noticed_ns = clock_mono_ns();

@@ -15,6 +15,7 @@
 
 #define CRITICAL ASSAY_SEVERITY_CRITICAL
 #define WARNING ASSAY_SEVERITY_WARNING
+#define NOTICE ASSAY_SEVERITY_NOTICE
 
 static const struct finding_kind {
 	const char *name;
@@ -24,6 +25,9 @@ static const struct finding_kind {
 } kinds[FINDING_CODE_COUNT_] = {
 	[FINDING_MESSAGE_DIGEST] = { "message.digest", ASSAY_CORRUPT, CRITICAL, COPY_BACK },
 	[FINDING_MESSAGE_SIZE] = { "message.size", ASSAY_CORRUPT, CRITICAL, COPY_BACK },
+	[FINDING_MESSAGE_EMPTY] = { "message.empty", ASSAY_CORRUPT, CRITICAL,
+				    "an empty file is what a lost write or a full disk leaves: expect "
+				    "more of them; " COPY_BACK },
 	[FINDING_MESSAGE_MISSING] = { "message.missing", ASSAY_MISSING, CRITICAL, COPY_BACK },
 	[FINDING_MESSAGE_MISPLACED] = { "message.misplaced", ASSAY_MISSING, CRITICAL,
 					"the file lies on the other one of spool and archive "
@@ -41,6 +45,13 @@ static const struct finding_kind {
 				    "no index record knows this file: debris of a crash or of a "
 				    "restore; reconstruct would deliver it as a new message, so move "
 				    "it away once it is known to be unwanted" },
+	[FINDING_MESSAGE_DUPLICATE] = { "message.duplicate", ASSAY_EXTRA, WARNING,
+					"the message lies on spool and archive partition both: compare "
+					"the two with the recorded digest; reconstruct, even with -n, "
+					"removes the archived one" },
+	[FINDING_MESSAGE_TIMES] = { "message.times", ASSAY_DIVERGED, NOTICE,
+				    "the bytes are good; files were restored or copied without their "
+				    "times, which only matters to tools that go by them" },
 	[FINDING_INDEX_RECORD_CRC] = { "index.record_crc", ASSAY_CORRUPT, CRITICAL,
 				       "the peer's index is the good copy: fail over, or resync this "
 				       "mailbox from there; reconstruct would renumber the message and "
@@ -60,12 +71,99 @@ static const struct finding_kind {
 	[FINDING_INDEX_UNREADABLE] = { "index.unreadable", ASSAY_UNREADABLE, CRITICAL,
 				       "look at the kernel log and the drive's SMART data; the peer "
 				       "has the good copy" },
+	[FINDING_INDEX_COUNTERS] = { "index.counters", ASSAY_DIVERGED, WARNING,
+				     "Cyrus shows wrong numbers or quota; no mail is lost. Once nothing "
+				     "else is open for this mailbox: reconstruct it on the master" },
+	[FINDING_INDEX_SYNC_CRC] = { "index.sync_crc", ASSAY_DIVERGED, WARNING,
+				     "replication judges this mailbox by a wrong sum: compare flags and "
+				     "UIDs with the peer before the master is reconstructed" },
+	[FINDING_INDEX_MODSEQ] = { "index.modseq", ASSAY_DIVERGED, WARNING,
+				   "an index written halfway, or restored in part: clients and replicas "
+				   "may miss changes; compare with the peer, then reconstruct the master" },
+	[FINDING_INDEX_LAST_UID] = { "index.last_uid", ASSAY_DIVERGED, WARNING,
+				     "new mail would be given UIDs that are taken: stop delivery to this "
+				     "mailbox, compare with the peer, then reconstruct the master" },
+	[FINDING_INDEX_UIDVALIDITY] = { "index.uidvalidity", ASSAY_DIVERGED, WARNING,
+					"index and list of mailboxes come from different times: find out "
+					"which was restored before Cyrus settles it its own way" },
+	[FINDING_INDEX_NO_GUID] = { "index.no_guid", ASSAY_UNKNOWN, WARNING,
+				    "these messages cannot be proven: they came from an old Cyrus without "
+				    "digests. After a look at them, reconstruct -G on the master computes "
+				    "them from what is on the disk now" },
+	[FINDING_INDEX_HEADER_SIZE] = { "index.header_size", ASSAY_DIVERGED, WARNING,
+					"Cyrus shows clients the wrong part of this message as its "
+					"header: compare with the peer, then reconstruct the mailbox on "
+					"the master" },
+	[FINDING_INDEX_TAIL] = { "index.tail", ASSAY_EXTRA, NOTICE,
+				 "an append that a crash cut short; Cyrus overwrites it with the next" },
+	[FINDING_INDEX_WIPED] = { "index.wiped", ASSAY_EXTRA, NOTICE,
+				  "reconstruct once wiped damaged records here; they go with the next "
+				  "repack (cyr_expire)" },
+	[FINDING_INDEX_FUTURE] = { "index.future", ASSAY_DIVERGED, NOTICE,
+				   "the clock of this host was wrong once: what was expunged then is not "
+				   "purged until that time comes" },
+	[FINDING_HEADER_CORRUPT] = { "header.corrupt", ASSAY_CORRUPT, CRITICAL,
+				     "rights and names of flags are lost here: take the peer's mailbox; "
+				     "reconstruct makes a new cyrus.header without them" },
+	[FINDING_HEADER_MISSING] = { "header.missing", ASSAY_MISSING, CRITICAL,
+				     "rights and names of flags are lost here: take the peer's mailbox; "
+				     "reconstruct makes a new cyrus.header without them" },
+	[FINDING_HEADER_UNREADABLE] = { "header.unreadable", ASSAY_UNREADABLE, CRITICAL,
+					"look at the kernel log and the drive's SMART data; the peer has "
+					"the good copy" },
+	[FINDING_HEADER_CRC] = { "header.crc", ASSAY_CORRUPT, WARNING,
+				 "compare rights, quota root and names of flags in cyrus.header with the "
+				 "peer's: it is damaged, was replaced, or a crash came between it and the "
+				 "index; if they are right, reconstruct on the master renews the CRC" },
+	[FINDING_HEADER_UNIQUE_ID] = { "header.unique_id", ASSAY_DIVERGED, WARNING,
+				       "the mailbox was restored from, or into, another one: find out which "
+				       "id the peer has before anything replicates" },
+	[FINDING_HEADER_NAME] = { "header.name", ASSAY_DIVERGED, WARNING,
+				  "a rename was cut short, or the mailbox was restored in another place: "
+				  "see which name the peer has" },
+	[FINDING_HEADER_ACL] = { "header.acl", ASSAY_DIVERGED, WARNING,
+				 "the two places where rights are kept disagree: set them again with "
+				 "cyradm on the master" },
+	[FINDING_HEADER_FLAGS] = { "header.flags", ASSAY_DIVERGED, NOTICE,
+				   "clients do not see these flags; the peer's cyrus.header may still "
+				   "have their names" },
+	[FINDING_CACHE_RECORD] = { "cache.record", ASSAY_CORRUPT, NOTICE,
+				   "Cyrus makes the record anew from the message when it is next asked "
+				   "for; it tells of a disk that loses writes, so look at its other files" },
+	[FINDING_CACHE_GENERATION] = { "cache.generation", ASSAY_DIVERGED, NOTICE,
+				       "a repack was cut short between its two renames; Cyrus makes the "
+				       "cache anew" },
+	[FINDING_CACHE_MISSING] = { "cache.missing", ASSAY_MISSING, NOTICE,
+				    "Cyrus makes the cache anew from the messages" },
+	[FINDING_CACHE_UNREADABLE] = { "cache.unreadable", ASSAY_UNREADABLE, CRITICAL,
+				       "look at the kernel log and the drive's SMART data; nothing in the "
+				       "cache itself is lost with it" },
+	[FINDING_ANNOTATIONS_CORRUPT] = { "annotations.corrupt", ASSAY_CORRUPT, CRITICAL,
+					  "annotations of messages are lost here: the peer has the good "
+					  "copy; take a copy of the file before Cyrus recovers it in place" },
+	[FINDING_ANNOTATIONS_UNREADABLE] = { "annotations.unreadable", ASSAY_UNREADABLE, CRITICAL,
+					     "look at the kernel log and the drive's SMART data; the peer "
+					     "has the good copy" },
 	[FINDING_MAILBOX_MISSING] = { "mailbox.missing", ASSAY_MISSING, CRITICAL,
 				      "the mailbox is listed and its directory is not there: is the "
 				      "partition mounted? The peer has the good copy" },
 	[FINDING_MAILBOX_UNREADABLE] = { "mailbox.unreadable", ASSAY_UNREADABLE, CRITICAL,
 					 "look at the kernel log and the drive's SMART data; the peer "
 					 "has the good copy" },
+	[FINDING_MAILBOX_UNLISTED] = { "mailbox.unlisted", ASSAY_EXTRA, WARNING,
+				       "files of a mailbox that mailboxes.db does not list: was the list "
+				       "restored, or a deletion cut short? Do not remove them before it is "
+				       "known whose mail it is" },
+	[FINDING_MAILBOX_OWNER] = { "mailbox.owner", ASSAY_UNREADABLE, WARNING,
+				    "Cyrus cannot use a file that is not its own: replication of the whole "
+				    "store waits at such a mailbox; chown it to Cyrus's user" },
+	[FINDING_MAILBOX_EXPUNGE] = { "mailbox.expunge", ASSAY_EXTRA, WARNING,
+				      "an old cyrus.expunge beside a newer index: at its next look Cyrus "
+				      "removes it, and the files that it names; move it away first" },
+	[FINDING_MAILBOX_LEFTOVER] = { "mailbox.leftover", ASSAY_EXTRA, NOTICE,
+				       "what a repack or rewrite left that was cut short; harmless" },
+	[FINDING_MAILBOX_FUTURE] = { "mailbox.future", ASSAY_DIVERGED, NOTICE,
+				     "deleted at a time that is yet to come: it is not purged until then" },
 	[FINDING_LIST_CORRUPT] = { "mailboxes_db.corrupt", ASSAY_CORRUPT, CRITICAL,
 				   "the list of mailboxes is damaged, so mailboxes may be unknown to "
 				   "Cyrus and to this scan: restore it from Cyrus's own backups in "
@@ -73,6 +171,43 @@ static const struct finding_kind {
 	[FINDING_LIST_UNREADABLE] = { "mailboxes_db.unreadable", ASSAY_UNREADABLE, CRITICAL,
 				      "look at the kernel log and the drive's SMART data; the peer "
 				      "has the good copy" },
+	[FINDING_LIST_DUPLICATE_ID] = { "mailboxes_db.duplicate_id", ASSAY_DIVERGED, CRITICAL,
+					"two mailboxes have one unique id, so Cyrus and replication take them "
+					"for one: find the one that was copied or restored, and give it a "
+					"new id on the master (reconstruct -I) before it replicates" },
+	[FINDING_LIST_ID] = { "mailboxes_db.id", ASSAY_DIVERGED, WARNING,
+			      "the record of the name and that of the unique id disagree: Cyrus finds "
+			      "the mailbox by one and not by the other; see what the peer has" },
+	[FINDING_LIST_ORPHAN_ID] = { "mailboxes_db.orphan_id", ASSAY_EXTRA, NOTICE,
+				     "left by the purge of a deleted mailbox (Cyrus before 3.6.2); "
+				     "harmless" },
+	[FINDING_LIST_NO_ID] = { "mailboxes_db.no_id", ASSAY_MISSING, WARNING,
+				 "Cyrus 3.6 and later can neither lock nor replicate a mailbox without a "
+				 "unique id: reconstruct it on the master" },
+	[FINDING_DATABASE_CORRUPT] = { "database.corrupt", ASSAY_CORRUPT, CRITICAL,
+				       "the peer has the good copy; take a copy of the file before Cyrus "
+				       "recovers it in place, which may lose more" },
+	[FINDING_DATABASE_UNREADABLE] = { "database.unreadable", ASSAY_UNREADABLE, CRITICAL,
+					  "look at the kernel log and the drive's SMART data; the peer has "
+					  "the good copy" },
+	[FINDING_DATABASE_DISPOSABLE] = { "database.disposable", ASSAY_CORRUPT, NOTICE,
+					  "nothing is lost with it: Cyrus makes it anew once it is removed "
+					  "while Cyrus is stopped" },
+	[FINDING_DATABASE_DIRTY] = { "database.dirty", ASSAY_DIVERGED, NOTICE,
+				     "a transaction was cut short; Cyrus undoes it when it next writes" },
+	[FINDING_DATABASE_LEFTOVER] = { "database.leftover", ASSAY_EXTRA, NOTICE,
+					"what a rewrite left that was cut short; harmless" },
+	[FINDING_QUOTA_CORRUPT] = { "quota.corrupt", ASSAY_CORRUPT, WARNING,
+				    "limits and usage are lost here: take the limits from the peer, then "
+				    "quota -f on the master" },
+	[FINDING_QUOTA_MISSING] = { "quota.missing", ASSAY_MISSING, WARNING,
+				    "mailboxes name a quota root that is not there: take the limits from the "
+				    "peer and set them again on the master" },
+	[FINDING_QUOTA_USAGE] = { "quota.usage", ASSAY_DIVERGED, NOTICE,
+				  "Cyrus may refuse mail too early or too late: quota -f on the master" },
+	[FINDING_SPOOL_LEFTOVER] = { "spool.leftover", ASSAY_EXTRA, NOTICE,
+				     "what a delivery or a replication left that was cut short: takes up "
+				     "room only" },
 };
 
 const char *finding_code_name(enum finding_code code)

@@ -7,17 +7,32 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 static struct judgement judgement_of(enum finding_code code)
 {
 	return (struct judgement){ finding_code_verdict(code), code };
 }
 
-static bool is_zero(const uint8_t *bytes, size_t len)
+struct witness witness_of_record(const struct index_record *record)
 {
-	for (size_t i = 0; i < len; i++)
-		if (bytes[i])
-			return false;
-	return true;
+	struct witness witness = {
+		.uid = record->uid,
+		.size = record->size,
+		.archived = record->flags & INDEX_FLAG_ARCHIVED,
+		.internaldate = (uint32_t)(record->internaldate_ns / NS_PER_S),
+	};
+
+	memcpy(witness.guid, record->guid, sizeof(witness.guid));
+	return witness;
+}
+
+bool witness_is_proof(const struct witness *witness)
+{
+	for (size_t i = 0; i < sizeof(witness->guid); i++)
+		if (witness->guid[i])
+			return true;
+	return false;
 }
 
 struct judgement judge_message(const struct witness *witness, const struct observation *seen)
@@ -32,13 +47,12 @@ struct judgement judge_message(const struct witness *witness, const struct obser
 		return (struct judgement){ ASSAY_UNKNOWN, FINDING_CODE_COUNT_ };
 	if (seen->misplaced)
 		return judgement_of(FINDING_MESSAGE_MISPLACED);
-	if (is_zero(witness->guid, sizeof(witness->guid)))
-		return (struct judgement){ ASSAY_UNKNOWN, FINDING_CODE_COUNT_ };
 	if (seen->identity.size != witness->size)
-		return judgement_of(FINDING_MESSAGE_SIZE);
+		return judgement_of(seen->identity.size ? FINDING_MESSAGE_SIZE
+							: FINDING_MESSAGE_EMPTY);
 	if (!seen->digested)
 		return (struct judgement){ ASSAY_UNKNOWN, FINDING_CODE_COUNT_ };
-	if (memcmp(seen->digest, witness->guid, SHA1_LEN) != 0)
+	if (witness_is_proof(witness) && memcmp(seen->digest, witness->guid, SHA1_LEN) != 0)
 		return judgement_of(FINDING_MESSAGE_DIGEST);
 	return (struct judgement){ ASSAY_OK, FINDING_CODE_COUNT_ };
 }

@@ -11,16 +11,26 @@
 
 #include "assay.h"
 #include "digest/digest.h"
+#include "format/cyrus/index.h"
 #include "io/file.h"
 #include "verify/finding.h"
 
 /* What the index record says about a message. */
 struct witness {
 	uint32_t uid;
-	uint32_t size; /* bytes */
+	uint64_t size; /* bytes */
 	uint8_t guid[SHA1_LEN];
 	bool archived; /* lives on the archive partition */
+	uint32_t internaldate; /* seconds since the epoch, what its file's mtime was set to; 0: not known */
 };
+
+struct witness witness_of_record(const struct index_record *record);
+
+/*
+ * False where no GUID was ever recorded: such a message can be found missing, unreadable or of the
+ * wrong size, but never be proven. Whoever hands it in says so by a gap.
+ */
+bool witness_is_proof(const struct witness *witness);
 
 /* What was read just now. */
 struct observation {
@@ -48,9 +58,11 @@ struct judgement {
  *   the device refused               unreadable   message.unreadable
  *   we could not look                unknown
  *   found on the other partition     missing      message.misplaced
- *   no GUID was ever recorded        unknown
+ *   empty, and should not be         corrupt      message.empty
  *   another size                     corrupt      message.size
+ *   not read to its end              unknown
  *   another SHA-1                    corrupt      message.digest
+ *   no GUID was ever recorded        ok, and proves nothing
  */
 struct judgement judge_message(const struct witness *witness, const struct observation *seen);
 

@@ -29,7 +29,43 @@ static int begin(struct db *db, struct source *src)
 	return r == 0 && size == 0 ? -EAGAIN : r;
 }
 
-static int walk_source(struct source *src, enum db_order order, bool restart, list_fn fn, void *ctx)
+/* What is handed out, and to whom: one of the two functions. */
+struct receiver {
+	list_fn on_mailbox;
+	list_record_fn on_record;
+	void *ctx;
+};
+
+/* 1: there was nothing to hand out. */
+enum { PASSED_OVER = 1 };
+static int hand_out(const struct receiver *to, struct span key, struct span value,
+		    struct mailbox_entry *entry, bool restart, int *ret)
+{
+	int parsed = mboxlist_parse(key, value, entry);
+
+	if (to->on_record) {
+		enum list_record kind = LIST_NAME;
+		if (parsed == MBOXLIST_OTHER) {
+			kind = LIST_ID;
+			parsed = mboxlist_parse_id(key, value, entry);
+		}
+		if (parsed == -ENOMEM)
+			return parsed;
+		if (parsed)
+			return PASSED_OVER;
+		*ret = to->on_record(kind, entry, restart, to->ctx);
+		return 0;
+	}
+	if (parsed == MBOXLIST_OTHER || (parsed == 0 && !mailbox_entry_is_live(entry)))
+		return PASSED_OVER;
+	if (parsed && parsed != -EBADMSG)
+		return parsed;
+	*ret = to->on_mailbox(parsed == 0 ? entry : NULL, key, restart, to->ctx);
+	return 0;
+}
+
+static int walk_source(struct source *src, enum db_order order, bool restart,
+		       const struct receiver *to)
 {
 	struct mailbox_entry entry = MAILBOX_ENTRY_NULL;
 	struct db db = DB_NULL;
@@ -45,13 +81,11 @@ static int walk_source(struct source *src, enum db_order order, bool restart, li
 		}
 		if (r)
 			break;
-		int parsed = mboxlist_parse(key, value, &entry);
-		if (parsed == MBOXLIST_OTHER || (parsed == 0 && !mailbox_entry_is_live(&entry)))
+		int handed = hand_out(to, key, value, &entry, restart, &r);
+		if (handed == PASSED_OVER)
 			continue;
-		if (parsed == 0 || parsed == -EBADMSG)
-			r = fn(parsed == 0 ? &entry : NULL, key, restart, ctx);
-		else
-			r = parsed;
+		if (handed)
+			r = handed;
 		restart = false;
 	}
 	db_fini(&db);
@@ -64,18 +98,18 @@ static int walk_source(struct source *src, enum db_order order, bool restart, li
  * later ones, which ignore it. So what is out of order in the one way is read in the other.
  */
 static int walk_in_any_order(const struct imapd_conf *conf, struct source *src, bool restart,
-			     list_fn fn, void *ctx)
+			     const struct receiver *to)
 {
 	bool sorted = false;
-	int r = walk_source(src, DB_ORDER_BYTES, restart, fn, ctx);
+	int r = walk_source(src, DB_ORDER_BYTES, restart, to);
 
 	if (r != -EBADMSG ||
 	    imapd_conf_get_switch(conf, "improved_mboxlist_sort", false, NULL, &sorted) || !sorted)
 		return r;
-	return walk_source(src, DB_ORDER_MAILBOX, true, fn, ctx);
+	return walk_source(src, DB_ORDER_MAILBOX, true, to);
 }
 
-int list_walk(const struct imapd_conf *conf, struct image *image, list_fn fn, void *ctx)
+static int walk(const struct imapd_conf *conf, struct image *image, const struct receiver *to)
 {
 	struct buf path = BUF_NULL;
 	int r;
@@ -87,7 +121,7 @@ int list_walk(const struct imapd_conf *conf, struct image *image, list_fn fn, vo
 		uint64_t size = 1;
 		r = image_open_source(image, buf_str(&path), &src);
 		if (r == 0)
-			r = walk_in_any_order(conf, &src, tries > 0, fn, ctx);
+			r = walk_in_any_order(conf, &src, tries > 0, to);
 		if (r == -EAGAIN && tries == WALK_TRIES && source_size(&src, &size) == 0 && !size)
 			r = -EBADMSG; /* it stays empty */
 		source_close(&src);
@@ -98,4 +132,19 @@ int list_walk(const struct imapd_conf *conf, struct image *image, list_fn fn, vo
 	}
 	buf_fini(&path);
 	return r;
+}
+
+int list_walk(const struct imapd_conf *conf, struct image *image, list_fn fn, void *ctx)
+{
+	struct receiver to = { .on_mailbox = fn, .ctx = ctx };
+
+	return walk(conf, image, &to);
+}
+
+int list_walk_records(const struct imapd_conf *conf, struct image *image, list_record_fn fn,
+		      void *ctx)
+{
+	struct receiver to = { .on_record = fn, .ctx = ctx };
+
+	return walk(conf, image, &to);
 }

@@ -29,4 +29,15 @@ typedef int (*list_fn)(const struct mailbox_entry *entry, struct span key, bool 
  */
 int list_walk(const struct imapd_conf *conf, struct image *image, list_fn fn, void *ctx) must_check;
 
+/*
+ * The same over all records that are about mailboxes, live or not, those by unique id too
+ * (entry->unique_id and name are then what that record says). What is not understood is passed
+ * over: list_walk says it.
+ */
+enum list_record { LIST_NAME, LIST_ID };
+typedef int (*list_record_fn)(enum list_record kind, const struct mailbox_entry *entry,
+			      bool restart, void *ctx);
+int list_walk_records(const struct imapd_conf *conf, struct image *image, list_record_fn fn,
+		      void *ctx) must_check;
+
 #endif

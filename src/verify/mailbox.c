@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "digest/digest.h"
 
 #define INDEX_FILE "cyrus.index"
+#define EXPUNGE_FILE "cyrus.expunge"
 #define LOCK_TIMEOUT (2 * NS_PER_S)
 
 static int mailbox_set_entry(struct mailbox *mailbox, const struct mailbox_row *row)
@@ -25,10 +27,12 @@ static int mailbox_set_entry(struct mailbox *mailbox, const struct mailbox_row *
 	buf_add_span(&entry->partition, row->partition);
 	if (row->has_unique_id)
 		buf_add_span(&entry->unique_id, row->key);
+	buf_add_span(&entry->acl, row->acl);
+	entry->uidvalidity = row->uidvalidity;
 	entry->legacy_dirs = row->legacy_dirs;
 	buf_add_span(&mailbox->key, row->key);
 	if (buf_error(&entry->name) || buf_error(&entry->partition) ||
-	    buf_error(&entry->unique_id) || buf_error(&mailbox->key))
+	    buf_error(&entry->unique_id) || buf_error(&entry->acl) || buf_error(&mailbox->key))
 		return -ENOMEM;
 	return layout_add_mailbox_dir(&mailbox->dir, mailbox->conf, entry);
 }
@@ -60,6 +64,8 @@ int mailbox_new_again(const struct mailbox *old, struct mailbox **ret_mailbox)
 		.key = buf_span(&old->key),
 		.name = buf_span(&old->entry.name),
 		.partition = buf_span(&old->entry.partition),
+		.acl = buf_span(&old->entry.acl),
+		.uidvalidity = old->entry.uidvalidity,
 		.legacy_dirs = old->entry.legacy_dirs,
 		.has_unique_id = old->entry.unique_id.len > 0,
 	};
@@ -127,6 +133,27 @@ int mailbox_open_dirs(struct mailbox *mailbox)
 	return r;
 }
 
+int mailbox_dir_of(const struct mailbox *mailbox, enum mailbox_file kind, struct dir *own,
+		   const struct dir **ret_dir)
+{
+	static const enum mailbox_file kinds[] = { MAILBOX_FILE_MESSAGES, MAILBOX_FILE_ARCHIVED,
+						   MAILBOX_FILE_INDEX };
+	const struct dir *const dirs[] = { &mailbox->message_dir, &mailbox->archive_dir,
+					   &mailbox->index_dir };
+	const char *root = mailbox_root(mailbox, kind);
+
+	*own = DIR_NULL;
+	for (size_t i = 0; root && i < array_size(kinds); i++) {
+		const char *other = mailbox_root(mailbox, kinds[i]);
+		if (other && strcmp(root, other) == 0 && dir_is_open(dirs[i])) {
+			*ret_dir = dirs[i];
+			return 0;
+		}
+	}
+	*ret_dir = own;
+	return open_dir(mailbox, kind, own);
+}
+
 void mailbox_add_path(struct buf *b, const struct mailbox *mailbox, enum mailbox_file kind,
 		      const char *name)
 {
@@ -136,16 +163,6 @@ void mailbox_add_path(struct buf *b, const struct mailbox *mailbox, enum mailbox
 	buf_add_span(b, buf_span(&mailbox->dir));
 	if (*name)
 		buf_addf(b, "/%s", name);
-}
-
-/*
- * Of the versions that can be read: those whose records prove themselves, and whose sizes fit a
- * witness. Before 12, files of expunged messages have their records elsewhere, and no planted fault
- * would be noticed; since 20, sizes have 64 bits.
- */
-static bool index_is_verified(const struct index_header *header)
-{
-	return header->version >= 12 && header->version <= 19;
 }
 
 /* Reads and judges the header of the open index; call with the lock held where it can be had. */
@@ -159,8 +176,9 @@ static int index_load_header(struct mailbox_index *ix)
 		r = file_identify(ix->source.fd, "", &ix->identity);
 	if (r)
 		return r;
+	ix->header_crc = crc32_of(span_of(bytes, min_of(n, (uint64_t)INDEX_HEADER_MAX)));
 	r = index_parse_header(span_of(bytes, n), &ix->header);
-	if (r == INDEX_UNKNOWN_VERSION || (r == 0 && !index_is_verified(&ix->header))) {
+	if (r == INDEX_UNKNOWN_VERSION) {
 		ix->state = INDEX_FOREIGN;
 	} else if (r == -ERANGE) {
 		ix->state = INDEX_SHORT;
@@ -188,25 +206,41 @@ static void index_unlock(struct mailbox_index *ix)
 		file_unlock(ix->source.fd);
 }
 
-int mailbox_index_open(struct mailbox_index *ix, const struct mailbox *mailbox)
+int mailbox_index_look(struct mailbox_index *ix)
+{
+	index_lock(ix);
+	int r = index_load_header(ix);
+	index_unlock(ix);
+	return r;
+}
+
+static int index_open(struct mailbox_index *ix, const struct mailbox *mailbox, const char *leaf)
 {
 	*ix = MAILBOX_INDEX_NULL;
-	int r = dir_open_source(&mailbox->index_dir, INDEX_FILE, &ix->source);
+	ix->leaf = leaf;
+	int r = dir_open_source(&mailbox->index_dir, leaf, &ix->source);
 	if (r)
 		return r;
 	ix->is_static = mailbox->index_dir.image != NULL;
 	if (ix->is_static)
-		r = dir_identify(&mailbox->index_dir, INDEX_FILE, &ix->identity);
+		r = dir_identify(&mailbox->index_dir, leaf, &ix->identity);
 	else
 		ix->was_cached = file_is_cached(ix->source.fd);
-	if (r == 0) {
-		index_lock(ix);
-		r = index_load_header(ix);
-		index_unlock(ix);
-	}
+	if (r == 0)
+		r = mailbox_index_look(ix);
 	if (r)
 		mailbox_index_close(ix);
 	return r;
+}
+
+int mailbox_index_open(struct mailbox_index *ix, const struct mailbox *mailbox)
+{
+	return index_open(ix, mailbox, INDEX_FILE);
+}
+
+int mailbox_expunge_open(struct mailbox_index *ix, const struct mailbox *mailbox)
+{
+	return index_open(ix, mailbox, EXPUNGE_FILE);
 }
 
 void mailbox_index_close(struct mailbox_index *ix)
@@ -223,7 +257,7 @@ static int index_is_named(const struct mailbox_index *ix, const struct mailbox *
 
 	if (ix->is_static)
 		return 0;
-	int r = file_identify(mailbox->index_dir.fd, INDEX_FILE, &named);
+	int r = file_identify(mailbox->index_dir.fd, ix->leaf, &named);
 	if (r)
 		return r == -ENOENT ? -ESTALE : r;
 	return named.ino == ix->identity.ino && named.dev == ix->identity.dev ? 0 : -ESTALE;

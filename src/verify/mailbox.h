@@ -44,6 +44,7 @@ struct mailbox {
 	atomic_uint_fast64_t messages; /* verified good or bad: read to the end */
 	atomic_uint_fast64_t bytes;
 	atomic_uint_fast64_t gaps;
+	atomic_uint_fast64_t odd_times; /* good messages whose file has another time than its record */
 	atomic_uint_fast64_t carried; /* messages that an earlier run of the round has verified */
 	int64_t started_ns; /* wall clock */
 	unsigned passes;   /* how often it was begun again */
@@ -74,20 +75,30 @@ void mailbox_close_dirs(struct mailbox *mailbox);
 void mailbox_add_path(struct buf *b, const struct mailbox *mailbox, enum mailbox_file kind,
 		      const char *name);
 
+/*
+ * The directory of one kind of file: one of those that are open, or *own, opened for it, which the
+ * caller closes (dir_close) when *ret_dir has been used. -ENOENT: it is not there; else as
+ * mailbox_open_dirs.
+ */
+int mailbox_dir_of(const struct mailbox *mailbox, enum mailbox_file kind, struct dir *own,
+		   const struct dir **ret_dir) must_check;
+
 enum index_state {
 	INDEX_GOOD,
 	INDEX_BAD_HEADER, /* CRC or sizes wrong */
 	INDEX_SHORT,	  /* the file ends before its records do */
-	INDEX_FOREIGN,	  /* a version that is not verified */
+	INDEX_FOREIGN,	  /* a version that is not known here */
 	INDEX_GONE,	  /* option DELETED: Cyrus is about to remove the mailbox */
 };
 
 struct mailbox_index {
 	struct source source;
+	const char *leaf; /* its name in the directory */
 	bool is_static; /* in an image: nobody writes it, and there is nothing to lock */
 	bool locked; /* the lock was had for the last read */
 	bool was_cached; /* before it was opened here */
 	struct index_header header;
+	uint32_t header_crc; /* over all bytes of it: what moved, and what did not */
 	struct file_identity identity;
 	enum index_state state;
 };
@@ -100,6 +111,15 @@ struct mailbox_index {
  * mailbox_index_close.
  */
 int mailbox_index_open(struct mailbox_index *ix, const struct mailbox *mailbox) must_check;
+
+/*
+ * The same for cyrus.expunge, where Cyrus before 2.4 moved the records of expunged messages
+ * (indexes before version 12). -ENOENT: there is none.
+ */
+int mailbox_expunge_open(struct mailbox_index *ix, const struct mailbox *mailbox) must_check;
+
+/* Reads the header anew: ix->state, header, header_crc, identity. */
+int mailbox_index_look(struct mailbox_index *ix) must_check;
 void mailbox_index_close(struct mailbox_index *ix);
 
 /*

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "io/dev.h"
 #include "verify/mapping.h"
@@ -45,7 +46,10 @@ static int digest_file(struct observer *observer, struct file *file, struct obse
 
 	int r = sha1_begin(observer->sha1);
 	while (r == 0) {
-		/* Ask for what there is, rounded up: a longer read would zero the rest of the buffer. */
+		/*
+		 * Ask for what there is, rounded up: a longer read would zero the rest of the
+		 * buffer.
+		 */
 		uint64_t left = file->identity.size - min_of(off, file->identity.size);
 		uint64_t len = min_of((left + align) / align * align,
 				      (uint64_t)OBSERVER_BUF);
@@ -77,7 +81,10 @@ static void observe_file(struct observer *observer, int dirfd, const char *name,
 		return;
 	if (file.identity.size <= UINT32_MAX)
 		seen->error = digest_file(observer, &file, seen);
-	/* These say of an open that there is no such file; of a read they can only say that it failed. */
+	/*
+	 * These say of an open that there is no such file; of a read they can only say that it
+	 * failed.
+	 */
 	if (seen->error == -ENOENT || seen->error == -EINVAL || seen->error == -ELOOP)
 		seen->error = -EIO;
 	seen->direct = file.direct;
@@ -140,6 +147,33 @@ static void observe_in(struct observer *observer, const struct dir *dir, const c
 		observe_in_image(observer, dir, name, seen);
 	else
 		observe_file(observer, dir->fd, name, seen);
+}
+
+static void observe_presence_in(const struct dir *dir, const char *name, struct observation *seen)
+{
+	seen->error = dir_is_open(dir) ? dir_identify(dir, name, &seen->identity) : -ENOENT;
+	if (seen->error)
+		return;
+	seen->is_symlink = S_ISLNK(seen->identity.mode);
+	if (seen->is_symlink)
+		seen->error = -ELOOP;
+	else if (!S_ISREG(seen->identity.mode))
+		seen->error = -EINVAL;
+}
+
+void observe_presence(const struct mailbox *mailbox, const struct witness *witness,
+		      struct observation *seen)
+{
+	bool archived = witness->archived && dir_is_open(&mailbox->archive_dir);
+	char name[16];
+
+	*seen = (struct observation){ 0 };
+	(void)snprintf(name, sizeof(name), "%" PRIu32 ".", witness->uid);
+	observe_presence_in(archived ? &mailbox->archive_dir : &mailbox->message_dir, name, seen);
+	if (seen->error != -ENOENT)
+		return;
+	observe_presence_in(archived ? &mailbox->message_dir : &mailbox->archive_dir, name, seen);
+	seen->misplaced = seen->error == 0;
 }
 
 void observe_message(struct observer *observer, const struct mailbox *mailbox,

@@ -34,4 +34,8 @@ void observer_fini(struct observer *observer);
 void observe_message(struct observer *observer, const struct mailbox *mailbox,
 		     const struct witness *witness, struct observation *seen);
 
+/* The same without reading anything: identity and error only. */
+void observe_presence(const struct mailbox *mailbox, const struct witness *witness,
+		      struct observation *seen);
+
 #endif

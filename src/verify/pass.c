@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,8 @@ struct pass {
 	size_t nr_files, files_cap;
 	size_t next_file; /* records ascend as well */
 	uint64_t expunged;
+	uint64_t unproven; /* live, and no digest of them was ever recorded */
+	struct meta meta;
 };
 
 static void bit_set(struct pass *p, uint32_t uid)
@@ -52,6 +55,12 @@ static void bit_set(struct pass *p, uint32_t uid)
 
 	p->s->uids[bit / 64] |= UINT64_C(1) << (bit % 64);
 	p->max_in_window = max_of(p->max_in_window, bit);
+}
+
+static void pass_drop_bits(struct pass *p)
+{
+	memset(p->s->uids, 0, (p->max_in_window / 64 + 1) * sizeof(p->s->uids[0]));
+	p->max_in_window = 0;
 }
 
 /* Clears the bits of [from, to], as far as they lie in the window. */
@@ -88,17 +97,25 @@ static int compare_files(const void *a, const void *b)
 {
 	const struct seen_file *x = a, *y = b;
 
-	return x->uid < y->uid ? -1 : x->uid > y->uid;
+	if (x->uid != y->uid)
+		return x->uid < y->uid ? -1 : 1;
+	return (int)x->place.archive - (int)y->place.archive;
 }
 
-/* Where the file of a UID was seen; UIDs are asked for in ascending order. */
-static struct place place_of(struct pass *p, uint32_t uid)
+/*
+ * Where the file of a message was seen: where its record says, if it was seen there. UIDs are asked
+ * for in ascending order.
+ */
+static struct place place_of(struct pass *p, const struct witness *witness, bool *ret_is_twice)
 {
-	while (p->next_file < p->nr_files && p->files[p->next_file].uid < uid)
+	*ret_is_twice = false;
+	while (p->next_file < p->nr_files && p->files[p->next_file].uid < witness->uid)
 		p->next_file++;
-	if (p->next_file < p->nr_files && p->files[p->next_file].uid == uid)
-		return p->files[p->next_file].place;
-	return (struct place){ 0, false };
+	if (p->next_file == p->nr_files || p->files[p->next_file].uid != witness->uid)
+		return (struct place){ 0, false };
+	const struct seen_file *file = &p->files[p->next_file];
+	*ret_is_twice = p->next_file + 1 < p->nr_files && file[1].uid == witness->uid;
+	return *ret_is_twice && witness->archived ? file[1].place : file->place;
 }
 
 struct pass_listing {
@@ -150,16 +167,38 @@ static int pass_suspect_record(struct pass *p, uint32_t nr, enum finding_code co
 	return suspect(p->s, p->mailbox, &what);
 }
 
+/* Is the message there, and as large as its record says? Nothing of it is read. */
+static int pass_look_for(struct pass *p, const struct witness *witness)
+{
+	struct suspicion what = { .kind = SUSPECT_MESSAGE, .witness = *witness };
+
+	observe_presence(p->mailbox, witness, &what.seen);
+	what.first = judge_message(witness, &what.seen);
+	p->s->quick_messages++;
+	/* Nothing but the digest is left to be known. */
+	if (what.first.verdict == ASSAY_UNKNOWN && what.seen.error == 0)
+		return 0;
+	return suspect(p->s, p->mailbox, &what);
+}
+
 static int pass_submit(struct pass *p, const struct index_record *record)
 {
-	struct place place = place_of(p, record->uid);
-	struct witness witness = {
-		.uid = record->uid,
-		.size = (uint32_t)record->size,
-		.archived = record->flags & INDEX_FLAG_ARCHIVED,
-	};
+	struct witness witness = witness_of_record(record);
+	bool is_twice;
+	struct place place = place_of(p, &witness, &is_twice);
+	const struct scan_options *o = p->s->options;
 
-	memcpy(witness.guid, record->guid, sizeof(witness.guid));
+	if (o->since_ns && max_of(record->internaldate_ns, record->last_updated_ns) < o->since_ns)
+		return 0;
+	if (is_twice && !(record->flags & INDEX_FLAG_NEEDS_CLEANUP)) {
+		struct suspicion what = { .kind = SUSPECT_DUPLICATE, .witness = witness };
+		int r = suspect(p->s, p->mailbox, &what);
+		if (r)
+			return r;
+	}
+	if (o->quick)
+		return pass_look_for(p, &witness);
+	p->unproven += !witness_is_proof(&witness);
 	return roads_submit(p->s, p->mailbox, &witness, &place);
 }
 
@@ -172,6 +211,7 @@ static void pass_try_index_canary(struct pass *p, const uint8_t *bytes)
 
 	memcpy(copy, bytes, size);
 	copy[size / 2] ^= 0x10;
+	p->s->index_canary_planted = true;
 	p->s->index_canary_found =
 		index_parse_record(&p->ix.header, span_of(copy, size), &record) == -EBADMSG;
 }
@@ -190,18 +230,25 @@ static int pass_record(struct pass *p, uint32_t nr, const uint8_t *bytes, struct
 	if (r == -EBADMSG) {
 		/* Its UID cannot be trusted: no file in the gap may be called extra for it. */
 		walk->after_bad = true;
+		if (first_time)
+			meta_add_bad(&p->meta);
 		return first_time ? pass_suspect_record(p, nr, FINDING_INDEX_RECORD_CRC, record.uid)
 				  : 0;
 	}
 	if (r)
 		return r;
-	if (!p->s->index_canary_found)
+	if (!p->s->index_canary_found && index_has_crcs(&p->ix.header))
 		pass_try_index_canary(p, bytes);
-	if (record.uid == 0)
+	if (record.uid == 0) {
+		if (first_time)
+			meta_add(&p->meta, &record);
 		return 0;
+	}
 	if (record.uid <= walk->last_uid) {
 		/* Out of order, and yet a record: its file is not extra. */
 		bits_clear(p, record.uid, record.uid);
+		if (first_time)
+			meta_add_bad(&p->meta);
 		return first_time ? pass_suspect_record(p, nr, FINDING_INDEX_ORDER, record.uid) : 0;
 	}
 	bits_clear(p, walk->after_bad ? (uint64_t)walk->last_uid + 1 : record.uid, record.uid);
@@ -209,6 +256,7 @@ static int pass_record(struct pass *p, uint32_t nr, const uint8_t *bytes, struct
 	walk->last_uid = record.uid;
 	if (!first_time)
 		return 0;
+	meta_add(&p->meta, &record);
 	if (!(record.flags & (INDEX_FLAG_EXPUNGED | INDEX_FLAG_UNLINKED)))
 		return pass_submit(p, &record);
 	p->expunged++;
@@ -246,6 +294,35 @@ static int pass_index(struct pass *p)
 	return r;
 }
 
+/*
+ * Before version 12 expunged messages, whose files are still there, have their records in a file of
+ * their own.
+ */
+static int pass_expunged(struct pass *p)
+{
+	struct mailbox_index ix = MAILBOX_INDEX_NULL;
+	struct index_record record;
+	int r = p->ix.header.version < 12 ? mailbox_expunge_open(&ix, p->mailbox) : -ENOENT;
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 && ix.state != INDEX_GOOD)
+		r = -EBADMSG;
+	for (uint32_t nr = 0; r == 0 && nr < ix.header.nr_records; nr++) {
+		r = mailbox_index_get(&ix, p->mailbox, nr, &record);
+		if (r == 0)
+			bits_clear(p, record.uid, record.uid);
+		p->expunged += r == 0 && p->window == 0;
+	}
+	mailbox_index_close(&ix);
+	if (r == 0 || r == -ESTALE)
+		return r;
+	pass_drop_bits(p);
+	return scanning_gap(p->s, p->mailbox, "cyrus.expunge",
+			    "cyrus.expunge cannot be read: files of expunged messages cannot be told "
+			    "from extra ones");
+}
+
 /* What is left in the bitmap, file by file; the bitmap is empty afterwards. */
 static int pass_suspect_extras(struct pass *p)
 {
@@ -269,12 +346,6 @@ static int pass_suspect_extras(struct pass *p)
 	}
 	p->max_in_window = 0;
 	return r;
-}
-
-static void pass_drop_bits(struct pass *p)
-{
-	memset(p->s->uids, 0, (p->max_in_window / 64 + 1) * sizeof(p->s->uids[0]));
-	p->max_in_window = 0;
 }
 
 static int pass_suspect_index(struct pass *p, enum finding_code code, int error)
@@ -344,6 +415,54 @@ static int pass_bad_dirs(struct pass *p, int error)
 	return scanning_gap(p->s, p->mailbox, "", why);
 }
 
+void pass_get_meta_options(const struct scanning *s, struct meta_options *ret_options)
+{
+	*ret_options = (struct meta_options){
+		.with_cache = !s->options->quick,
+		.now_ns = clock_wall_ns(),
+		.leftover_ns = s->young_ns,
+		.has_owner = s->has_owner,
+		.owner = s->owner,
+	};
+}
+
+static void pass_begin_meta(struct pass *p)
+{
+	struct meta_options options;
+
+	pass_get_meta_options(p->s, &options);
+	meta_fini(&p->meta);
+	meta_begin(&p->meta, p->mailbox, &p->ix, &options);
+	p->unproven = 0;
+}
+
+static int pass_end_meta(struct pass *p)
+{
+	struct suspicion what = { .kind = SUSPECT_META };
+	char why[128];
+
+	meta_end(&p->meta, &p->ix);
+	/* It was good a moment ago: what it is now the next try finds out. */
+	if (p->ix.state != INDEX_GOOD)
+		return -ESTALE;
+	what.report = p->meta.report;
+	p->meta.report = REPORT_NULL;
+	int r = what.report.has_failed ? -ENOMEM : 0;
+	if (r || report_is_clean(&what.report))
+		report_fini(&what.report);
+	else
+		r = suspect(p->s, p->mailbox, &what);
+	if (r == 0 && p->meta.knows_header && p->meta.header.has_quota_root)
+		r = quotas_add(p->s, buf_span(&p->meta.header.quota_root), &p->ix.header);
+	if (r || p->unproven == 0)
+		return r;
+	(void)snprintf(why, sizeof(why),
+		       "%" PRIu64 " messages have no SHA-1 in this index (version %u): only presence "
+		       "and size were checked",
+		       p->unproven, p->ix.header.version);
+	return scanning_gap(p->s, p->mailbox, "cyrus.index", why);
+}
+
 /* One window: directory, index, leftovers. -ESTALE: Cyrus repacked, begin the window again. */
 static int pass_window(struct pass *p)
 {
@@ -359,7 +478,13 @@ static int pass_window(struct pass *p)
 		pass_drop_bits(p);
 		return pass_bad_index(p, r);
 	}
+	if (p->window == 0)
+		pass_begin_meta(p);
 	r = pass_index(p);
+	if (r == 0 && p->window == 0 && !scanning_is_stopped(p->s))
+		r = pass_end_meta(p);
+	if (r == 0)
+		r = pass_expunged(p);
 	if (r == 0)
 		r = pass_suspect_extras(p);
 	else
@@ -390,7 +515,12 @@ static int pass_windows(struct pass *p)
 
 int pass_mailbox(struct scanning *s, struct mailbox *mailbox)
 {
-	struct pass p = { .s = s, .mailbox = mailbox, .ix = MAILBOX_INDEX_NULL };
+	struct pass p = {
+		.s = s,
+		.mailbox = mailbox,
+		.ix = MAILBOX_INDEX_NULL,
+		.meta = META_NULL,
+	};
 
 	atomic_store(&mailbox->pending, 1);
 	mailbox->started_ns = clock_wall_ns();
@@ -402,6 +532,7 @@ int pass_mailbox(struct scanning *s, struct mailbox *mailbox)
 	else
 		r = pass_windows(&p);
 	mailbox_index_close(&p.ix);
+	meta_fini(&p.meta);
 	free(p.files);
 	s->run.expunged += p.expunged;
 	roads_end_pass(s);

@@ -4,8 +4,8 @@
  * are sorted by where they begin; the disk is taken as a circle that begins at `origin`, so that
  * copies of one store on several hosts are gone over from different places. Neighbours share a
  * read, also across a small gap, which costs less to read than to leave out. A message in several
- * runs is read as a whole when its first run is reached, in the order of its bytes: so the pieces of
- * one message are never mixed with those of another, and one running digest is enough.
+ * runs is read as a whole when its first run is reached, in the order of its bytes: so the pieces
+ * of one message are never mixed with those of another, and one running digest is enough.
  *
  * Pure but for memory: no I/O, no clock. A plan belongs to one thread at a time.
  */
@@ -40,6 +40,7 @@ struct plan_object {
 	bool carried : 1;    /* it has */
 	uint32_t generation; /* of its inode */
 	uint32_t mapping;    /* where its bytes lie, as a number */
+	uint32_t internaldate; /* seconds since the epoch, as in struct witness */
 };
 
 #define PLAN_ONE_RUN UINT32_MAX
@@ -100,9 +101,9 @@ int plan_sort_by_inode(struct plan *plan, const uint32_t **ret_inos,
 		       const uint32_t **ret_objects) must_check;
 
 /*
- * Says where a message lies and marks it as planned. Runs ascend by `logical`; those beyond its size
- * are cut off. -ENODATA: nothing of it is stored; -ERANGE: outside the device, runs that overlap,
- * or more of them than a plan has room for; -ENOMEM.
+ * Says where a message lies and marks it as planned. Runs ascend by `logical`; those beyond its
+ * size are cut off. -ENODATA: nothing of it is stored; -ERANGE: outside the device, runs that
+ * overlap, or more of them than a plan has room for; -ENOMEM.
  */
 int plan_place(struct plan *plan, struct plan_object *object, const struct plan_run *runs,
 	       size_t nr) must_check;
@@ -111,8 +112,8 @@ int plan_place(struct plan *plan, struct plan_object *object, const struct plan_
 int plan_sort_by_place(struct plan *plan) must_check;
 
 /*
- * The planned message at this part of the way, 0 to `parts` - 1, after plan_sort_by_place; NULL when
- * nothing is planned.
+ * The planned message at this part of the way, 0 to `parts` - 1, after plan_sort_by_place; NULL
+ * when nothing is planned.
  */
 struct plan_object *plan_object_on_the_way(struct plan *plan, unsigned part, unsigned parts);
 

@@ -4,8 +4,8 @@
  *
  * A mailbox that an earlier run of the round has verified is not gone through again. Where messages
  * are read in blocks a mailbox is whole only when the disk has been read to its end; so there the
- * place on the disk is kept too, as a marker. Messages before the marker that have not changed since are
- * carried over.
+ * place on the disk is kept too, as a marker. Messages before the marker that have not changed
+ * since are carried over.
  *
  * Nothing is carried over that is in doubt: what has an open finding or a gap, and what appeared or
  * changed after the earlier run looked. A marker moves only over what has been resolved, and only
@@ -22,8 +22,6 @@
 
 #define DOUBTS_MAX 65536
 #define CHECKPOINT_INTERVAL (2 * NS_PER_S)
-/* A record is written some time after its file: what is younger may have had none. */
-#define APPEND_MAX (10 * 60 * NS_PER_S)
 
 static int on_doubt(struct span mailbox_key, void *ctx)
 {
@@ -39,9 +37,12 @@ int resume_begin(struct scanning *s)
 {
 	const struct scan_options *o = s->options;
 	struct round round;
-	int r = o->restart ? -ENOENT : state_round_find(s->state, s->target_id, s->run.id, &round);
 
 	s->run.round = s->run.id;
+	if (!scanning_is_whole(s)) /* it leaves alone what another has begun */
+		return state_run_update(s->state, &s->run);
+	int r = o->restart ? -ENOENT : state_round_find(s->state, s->target_id, s->run.id, &round);
+
 	if (r == 0 && o->resume_max_age_ns &&
 	    s->run.started_ns - round.started_ns > o->resume_max_age_ns)
 		r = -ENOENT;
@@ -178,12 +179,11 @@ static uint64_t oldest_suspicion(const struct scanning *s)
 static int put_marker(struct scanning *s, struct road *road)
 {
 	struct volume_id id = volume_id_of(s, road);
-	int64_t margin = s->options->append_max_ns ? s->options->append_max_ns : APPEND_MAX;
 	struct marker marker = {
 		.first_key = buf_span(&road->reading.first),
 		.last_key = buf_span(&road->reading.last),
 		.distance = road->candidate,
-		.since_ns = road->reading.begun_ns - margin,
+		.since_ns = road->reading.begun_ns - s->young_ns,
 	};
 	int r = scanning_write(s);
 
@@ -235,7 +235,8 @@ int resume_checkpoint(struct scanning *s, bool now)
 	int64_t time = clock_mono_ns();
 	int r = 0;
 
-	if (!s->canary_found || !s->index_canary_found ||
+	if (!scanning_is_whole(s) || !s->canary_found ||
+	    s->index_canary_planted != s->index_canary_found ||
 	    (!now && time - s->checkpoint_ns < interval))
 		return 0;
 	s->checkpoint_ns = time;
@@ -255,5 +256,7 @@ int resume_checkpoint(struct scanning *s, bool now)
 
 int resume_end(struct scanning *s)
 {
-	return s->run.status == RUN_INTERRUPTED ? 0 : state_marker_forget(s->state, s->target_id);
+	return s->run.status == RUN_INTERRUPTED || !scanning_is_whole(s)
+		       ? 0
+		       : state_marker_forget(s->state, s->target_id);
 }

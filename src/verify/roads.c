@@ -173,7 +173,10 @@ static int road_fall_back(struct mailbox *mailbox, const struct witness *witness
 		return 0;
 	}
 	read_as_file(s, mailbox, witness, 0);
-	/* It has been read. What of a store in an image lies on this host is opened for every message. */
+	/*
+	 * It has been read. What of a store in an image lies on this host is opened for every
+	 * message.
+	 */
 	if (mailbox->image && mailbox != s->passing)
 		mailbox_close_dirs(mailbox);
 	return 0;
@@ -274,8 +277,9 @@ int roads_stop(struct scanning *s)
 }
 
 /*
- * A disk without a head reads what has been collected while the rest still is, also if that makes more
- * windows of it. One with a head would have it moved to and fro between reading and collecting.
+ * A disk without a head reads what has been collected while the rest still is, also if that makes
+ * more windows of it. One with a head would have it moved to and fro between reading and
+ * collecting.
  */
 int roads_start_early(struct scanning *s)
 {
@@ -304,7 +308,7 @@ int roads_submit(struct scanning *s, struct mailbox *mailbox, const struct witne
 	may_carry = road && road->blocks && resume_may_carry(s, road, mailbox);
 	s->nr_submitted = min_of(s->nr_submitted + 1, PLACES_WANTED);
 	/* One that lies where its record does not say is for the road of files to look at. */
-	if (road && road->blocks && !road->failed &&
+	if (road && road->blocks && !road->failed && witness->size <= UINT32_MAX &&
 	    place->archive == (witness->archived && dir_is_open(&mailbox->archive_dir))) {
 		if (blocks_offer(road->blocks, mailbox, witness, place->ino, may_carry))
 			return 0;

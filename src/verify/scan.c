@@ -6,6 +6,7 @@
 #include "verify/scan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 #define PROGRESS_INTERVAL (NS_PER_S / 5)
 #define TRANSACTION_MAX (NS_PER_S / 2)
 #define UIDS_BYTES ((1u << 24) / 8)
+/* A record is written some time after its file: what is younger may have none yet. */
+#define APPEND_MAX (10 * 60 * NS_PER_S)
 
 bool scanning_is_stopped(struct scanning *s)
 {
@@ -137,7 +140,8 @@ static int scanning_collect_done(struct scanning *s)
 		done = mailbox->next_done;
 		if (atomic_load(&mailbox->gaps))
 			s->nr_mailboxes_missed++;
-		else if (r == 0 && !mailbox->superseded && !scanning_is_stopped(s))
+		else if (r == 0 && !mailbox->superseded && !scanning_is_stopped(s) &&
+			 !s->options->quick && !s->options->since_ns)
 			r = scanning_cover(s, mailbox);
 		s->nr_open_mailboxes--;
 		s->run.mailboxes += !mailbox->superseded;
@@ -206,6 +210,7 @@ static int scanning_pass_row(struct scanning *s, const struct mailbox_row *row)
 		buf_fini(&why);
 		return r;
 	}
+	s->nr_selected++;
 	return r ? r : pass_mailbox(s, mailbox);
 }
 
@@ -229,7 +234,8 @@ static int scanning_pass_range(struct scanning *s, const char *first, const char
 			buf_add_span(&after, row.key);
 			r = buf_error(&after);
 		}
-		if (r == 0 && !resume_skips(s, &row))
+		if (r == 0 && !resume_skips(s, &row) &&
+		    selection_wants(&s->options->selection, &s->target->imapd_conf, &s->found, &row))
 			r = scanning_pass_row(s, &row);
 	}
 	buf_fini(&after);
@@ -261,6 +267,25 @@ static int scanning_pass_again(struct scanning *s)
 	return r;
 }
 
+/* What belongs to no single mailbox. */
+static int scanning_check_store(struct scanning *s)
+{
+	bool quick = s->options->quick;
+	int r = 0;
+
+	if (!selection_is_empty(&s->options->selection) || s->options->since_ns)
+		return 0;
+	if (s->survey_whole)
+		r = ids_check(s);
+	if (r == 0 && s->survey_whole && !scanning_is_stopped(s))
+		r = strays_check(s);
+	if (r == 0 && !quick && !scanning_is_stopped(s))
+		r = databases_check(s);
+	if (r == 0 && !quick && s->survey_whole && !scanning_is_stopped(s))
+		r = quotas_check(s);
+	return r;
+}
+
 static int scanning_work(struct scanning *s)
 {
 	int r = survey_mailboxes(s);
@@ -286,6 +311,8 @@ static int scanning_work(struct scanning *s)
 		} else if (!s->suspicions && s->nr_open_mailboxes == 0)
 			break;
 	}
+	if (r == 0 && !scanning_is_stopped(s))
+		r = scanning_check_store(s);
 	if (r == 0 && scanning_is_stopped(s)) /* how far it came */
 		r = roads_stop(s);
 	int flushed = scanning_flush(s);
@@ -311,7 +338,8 @@ static enum run_status run_status(struct scanning *s, int error)
 
 	if (error || (scanning_is_stopped(s) && !s->device_failed))
 		return RUN_INTERRUPTED;
-	if (tally_has_planted_canary(s->tally) && !(found && s->index_canary_found))
+	if ((tally_has_planted_canary(s->tally) && !found) ||
+	    (s->index_canary_planted && !s->index_canary_found))
 		return RUN_VOID;
 	if (s->run.gaps || s->nr_mailboxes_missed || !s->survey_whole || s->nr_mailboxes_total == 0)
 		return RUN_INCOMPLETE;
@@ -324,6 +352,7 @@ static int scanning_end(struct scanning *s, int error)
 
 	tally_get_totals(s->tally, &totals);
 	s->run.messages = totals.messages;
+	s->run.messages += s->quick_messages;
 	s->run.carried += totals.carried;
 	s->run.bytes = totals.bytes;
 	s->run.buffered = totals.buffered;
@@ -334,9 +363,12 @@ static int scanning_end(struct scanning *s, int error)
 	if (error == 0 && s->nr_mailboxes_total == 0 && s->survey_whole && !scanning_is_stopped(s))
 		error = scanning_gap(s, NULL, "mailboxes.db",
 				     "no mailbox is listed: nothing was verified");
+	if (error == 0 && s->nr_mailboxes_total && s->nr_selected == 0 && !scanning_is_whole(s) &&
+	    !scanning_is_stopped(s))
+		error = scanning_gap(s, NULL, "mailboxes.db", "no mailbox is as was asked for");
 	/* The books must agree with what the passes said of themselves. */
 	uint64_t unverified = 0;
-	if (error == 0)
+	if (error == 0 && scanning_is_whole(s))
 		error = state_mailbox_count_unverified(s->state, s->target_id, s->run.id, &unverified);
 	if (unverified > s->nr_mailboxes_missed)
 		s->nr_mailboxes_missed = unverified;
@@ -347,7 +379,7 @@ static int scanning_end(struct scanning *s, int error)
 	int r = error ? error : scanning_write(s);
 	if (r == 0 && (s->run.status == RUN_COMPLETE || s->run.status == RUN_INCOMPLETE))
 		r = closing_run(s);
-	if (r == 0 && s->survey_whole && s->run.status == RUN_COMPLETE)
+	if (r == 0 && s->survey_whole && s->run.status == RUN_COMPLETE && scanning_is_whole(s))
 		r = state_mailbox_prune(s->state, s->target_id, s->run.id);
 	if (r)
 		s->run.status = RUN_INTERRUPTED;
@@ -364,12 +396,47 @@ static bool on_wait(void *ctx)
 	return scanning_is_stopped(ctx);
 }
 
+static int on_found(struct span mailbox_key, void *ctx)
+{
+	struct scanning *s = ctx;
+	int r = map_put(&s->found, mailbox_key, 0);
+
+	return r < 0 ? r : 0;
+}
+
+/* What the scan is about, in words; and what there is to know before it begins. */
+static int scanning_prepare(struct scanning *s)
+{
+	const struct scan_options *o = s->options;
+	struct buf scope = BUF_NULL, list = BUF_NULL;
+	struct file_identity identity;
+
+	s->young_ns = o->append_max_ns ? o->append_max_ns : APPEND_MAX;
+	s->conf_dir = imapd_conf_get(&s->target->imapd_conf, "configdirectory", "");
+	/* Cyrus has made its list itself. */
+	layout_add_mailboxes_db(&list, &s->target->imapd_conf);
+	if (!s->target->image && file_identify(AT_FDCWD, buf_str(&list), &identity) == 0) {
+		s->has_owner = true;
+		s->owner = identity.uid;
+	}
+	buf_fini(&list);
+	selection_add_scope(&scope, &o->selection, o->quick, o->since_ns);
+	(void)snprintf(s->run.scope, sizeof(s->run.scope), "%s", buf_str(&scope));
+	int r = buf_error(&scope);
+	buf_fini(&scope);
+	return r;
+}
+
 static int scanning_begin(struct scanning *s)
 {
 	const struct target *target = s->target;
 	struct run last;
 	int64_t oldest;
-	int r = state_target_put(s->state, target->key, target->store, target->host,
+	int r = scanning_prepare(s);
+
+	if (r)
+		return r;
+	r = state_target_put(s->state, target->key, target->store, target->host,
 				 target->imapd_conf_path, target->is_named, &s->target_id);
 
 	if (r == 0)
@@ -377,7 +444,7 @@ static int scanning_begin(struct scanning *s)
 	if (r == -EBUSY)
 		return log_error(s->log, r, "%s@%s is being scanned by another process",
 				 target->store, target->host);
-	if (r == 0 && state_run_last_complete(s->state, s->target_id, &last) == 0 &&
+	if (r == 0 && scanning_is_whole(s) && state_run_last_complete(s->state, s->target_id, &last) == 0 &&
 	    state_coverage(s->state, s->target_id, last.id, &oldest, &s->expected_bytes))
 		s->expected_bytes = 0;
 	struct buf name = BUF_NULL;
@@ -395,6 +462,8 @@ static int scanning_begin(struct scanning *s)
 				    &s->run.id);
 	if (r == 0)
 		r = resume_begin(s);
+	if (r == 0 && s->options->selection.only_findings)
+		r = state_finding_each_mailbox(s->state, s->target_id, on_found, s);
 	int flushed = scanning_flush(s);
 	return r ? r : flushed;
 }
@@ -445,6 +514,10 @@ int scan_store(struct state *state, const struct target *target,
 	observer_fini(&s.observer);
 	map_fini(&s.in_flight);
 	map_fini(&s.doubts);
+	map_fini(&s.found);
+	map_fini(&s.suspect_ids);
+	map_fini(&s.quotas);
+	free(s.quota_sums);
 	free(s.uids);
 	*ret_run = s.run;
 	return r;

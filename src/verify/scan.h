@@ -21,6 +21,7 @@
 #include "io/ring.h"
 #include "io/throttle.h"
 #include "state/state.h"
+#include "verify/select.h"
 #include "verify/target.h"
 
 enum scan_order {
@@ -46,6 +47,9 @@ struct scan_options {
 	bool restart;		 /* do not go on where an interrupted run stopped */
 	int64_t resume_max_age_ns; /* nor when that began longer ago than this; 0: however long */
 	int64_t append_max_ns;	 /* files younger than this may have no record yet; 0: 10 min */
+	struct scan_selection selection;
+	bool quick;		 /* messages are looked for, and not read */
+	int64_t since_ns;	 /* only messages delivered or changed since; 0: all */
 	int64_t checkpoint_ns;	 /* between two places that are remembered; 0: 2 s */
 	int64_t max_duration_ns; /* stop after this time; 0: never */
 	/* Set to non-zero from a signal handler to stop early; may be NULL. */

@@ -24,7 +24,9 @@
 #include "state/state.h"
 #include "verify/blocks.h"
 #include "verify/mailbox.h"
+#include "verify/meta.h"
 #include "verify/observe.h"
+#include "verify/report.h"
 #include "verify/scan.h"
 #include "verify/sectors.h"
 #include "verify/tally.h"
@@ -35,6 +37,9 @@ enum suspicion_kind {
 	SUSPECT_RECORD,	 /* record; first.code says CRC or order */
 	SUSPECT_INDEX,	 /* first.code says what is wrong with it */
 	SUSPECT_MAILBOX, /* its directory is not there or not readable */
+	SUSPECT_TIMES,	 /* witness, seen: a good message; one of a mailbox stands for all */
+	SUSPECT_DUPLICATE, /* witness: on spool and archive partition both */
+	SUSPECT_META,	 /* report */
 };
 
 /* Something that looked wrong once. Nothing is said of it before the second look. */
@@ -51,6 +56,7 @@ struct suspicion {
 	unsigned looks;
 	uint64_t nr; /* ascending, in the order of being noticed */
 	bool canary;
+	struct report report; /* owned */
 };
 
 /* ---- pool.c: messages read as files ---- */
@@ -65,7 +71,10 @@ struct pool_options {
 	enum sha1_engine sha1; /* with io_uring; without, it is OpenSSL */
 	unsigned readers;      /* threads without io_uring, 1 to POOL_THREADS_MAX */
 	struct fault *fault;   /* for tests, with io_uring only; NULL: none. Borrowed */
-	/* Once it is seen not to be zero, in submit or wait, what is queued is dropped. May be NULL. */
+	/*
+	 * Once it is seen not to be zero, in submit or wait, what is queued is dropped. May be
+	 * NULL.
+	 */
 	struct throttle_limits limits;
 	/* Asked by the scan thread while it waits: true drops what is queued. May be NULL. */
 	bool (*is_stopped)(void *ctx);
@@ -166,10 +175,26 @@ struct scanning {
 	uint64_t next_suspicion;
 	uint64_t origin_seed;	 /* copies of one store begin at different places of their disks */
 	struct mailbox *again;	 /* to be passed through once more; linked by next_done */
+	struct map found;	 /* keys of mailboxes with an open finding, for only_findings */
+	uint64_t nr_selected;	 /* mailboxes that were gone through */
+	int64_t young_ns;	 /* what is younger may belong to an append under way */
+	const char *conf_dir;	 /* the configdirectory, as imapd.conf names it */
+	struct map suspect_ids;	 /* unique ids about which the list does not agree with itself */
+	bool list_is_damaged;	 /* and the survey has said so */
+	bool databases_missed;	 /* something in the configdirectory was not judged */
+	bool databases_whole, quotas_whole, strays_whole; /* looked at, all of them */
+	struct map quotas;	 /* quota root: its place in quota_sums */
+	struct quota_sum *quota_sums;
+	size_t nr_quota_sums;
+	bool quota_sums_missed;	 /* some mailbox is not in them */
+	bool has_owner;		 /* of mailboxes.db: the user that Cyrus runs as */
+	uint32_t owner;
+	uint64_t quick_messages; /* looked for, not read */
 	struct map in_flight;	 /* mailbox key NUL object: not to be closed by this run */
 	bool in_flight_overflow; /* there were more than are kept: this run closes nothing */
 	bool canary_found;
 	bool canary_dropped; /* seen once, and not looked at again */
+	bool index_canary_planted; /* there was a record with a CRC */
 	bool index_canary_found;
 	int64_t started_mono_ns;
 	struct throttle_limits limits;
@@ -209,8 +234,8 @@ int roads_start_early(struct scanning *s) must_check;
 int roads_finish(struct scanning *s) must_check;
 
 /*
- * Around the pass through a mailbox, whose directories stay open meanwhile. Blocks need none; those of a
- * mailbox with messages that are read as files are closed when these have been read.
+ * Around the pass through a mailbox, whose directories stay open meanwhile. Blocks need none; those
+ * of a mailbox with messages that are read as files are closed when these have been read.
  */
 void roads_begin_pass(struct scanning *s, struct mailbox *mailbox);
 void roads_end_pass(struct scanning *s);
@@ -260,13 +285,51 @@ void window_end_mailbox(struct window *window, const struct mailbox *mailbox);
 int survey_mailboxes(struct scanning *s) must_check;
 
 /*
- * Where the list has this mailbox now. 0: at the same place; SURVEY_MOVED: elsewhere, and *ret_moved
- * is the mailbox there (a reference for the caller); SURVEY_GONE: it was deleted; negative errno:
- * cannot tell.
+ * Where the list has this mailbox now. 0: at the same place; SURVEY_MOVED: elsewhere, and
+ * *ret_moved is the mailbox there (a reference for the caller); SURVEY_GONE: it was deleted;
+ * negative errno: cannot tell.
  */
 enum { SURVEY_GONE = 1, SURVEY_MOVED = 2 };
 int survey_find(struct scanning *s, const struct mailbox *mailbox,
 		struct mailbox **ret_moved) must_check;
+
+/*
+ * The mailbox once more, with no directory open; as the list has it now, where the report is about
+ * that. 0: *ret_mailbox is a reference for the caller; SURVEY_GONE; negative errno: cannot tell.
+ */
+int survey_refresh(struct scanning *s, const struct mailbox *mailbox, const struct report *report,
+		   struct mailbox **ret_mailbox) must_check;
+
+/* ---- ids.c ---- */
+
+/* Notes a unique id about which something may be wrong; ids_check looks again. */
+int ids_suspect(struct scanning *s, struct span id) must_check;
+
+/* Does the list agree with itself, names with unique ids? The survey has ended. */
+int ids_check(struct scanning *s) must_check;
+
+/* ---- databases.c, quotas.c, strays.c: what does not belong to one mailbox ---- */
+
+/* What they are about, as findings name it: these prefixes, and a path or a quota root. */
+#define OBJECT_DATABASE "database:"
+#define OBJECT_QUOTA "quota:"
+#define OBJECT_STRAY "stray:"
+
+/* Checks what Cyrus keeps in the configdirectory. */
+int databases_check(struct scanning *s) must_check;
+
+/* Adds what a mailbox uses to its quota root; `header` is that of its index. */
+int quotas_add(struct scanning *s, struct span quota_root,
+	       const struct index_header *header) must_check;
+
+/*
+ * Do quota roots exist, and use what their mailboxes add up to? All mailboxes have been gone
+ * through.
+ */
+int quotas_check(struct scanning *s) must_check;
+
+/* Looks for directories of mailboxes that are not listed, and for what deliveries have left. */
+int strays_check(struct scanning *s) must_check;
 
 /* ---- pass.c ---- */
 
@@ -276,9 +339,15 @@ int survey_find(struct scanning *s, const struct mailbox *mailbox,
  */
 int pass_mailbox(struct scanning *s, struct mailbox *mailbox) must_check;
 
+/* How the metadata of a mailbox is looked at in this scan. */
+void pass_get_meta_options(const struct scanning *s, struct meta_options *ret_options);
+
 /* ---- confirm.c ---- */
 
-/* Adds a copy of `what` as a suspicion about `mailbox`, which stays pending until it is resolved. */
+/*
+ * Adds a copy of `what` as a suspicion about `mailbox`, which stays pending until it is resolved.
+ * Takes over what->report, also on failure.
+ */
 int suspect(struct scanning *s, struct mailbox *mailbox, const struct suspicion *what) must_check;
 
 /*
@@ -294,10 +363,34 @@ void confirm_collect(struct scanning *s);
 /* Drops what was not resolved, when a scan is stopped. */
 void confirm_abandon(struct scanning *s);
 
+/* What a second look came to; negative errno: the scan cannot go on. Telling resolves. */
+enum { RESOLVED = 0, LOOK_AGAIN = 1 };
+
+/* A mailbox opened anew. */
+struct relook {
+	struct mailbox *mailbox;
+	struct mailbox_index ix;
+};
+int relook_open(struct relook *again, const struct suspicion *what) must_check;
+void relook_close(struct relook *again);
+
+/* It cannot be opened any more: was it deleted, or is it lost? */
+int confirm_unopenable(struct scanning *s, struct suspicion *what, int error) must_check;
+
+#define LOOKS_MAX 6
+
+/* ---- confirm_meta.c ---- */
+
+/* The second look at a report: what both looks saw is said. */
+int confirm_meta(struct scanning *s, struct suspicion *what) must_check;
+
 /* ---- tell.c: each tells one thing about a suspicion; 0 or a negative errno ---- */
 
 /* What a suspicion is about, as findings name it: "message:3", "record:5", "index", "mailbox". */
 void suspicion_object(const struct suspicion *what, char out[32]);
+
+/* Stands in flight for all that is not a message or a record, where a mailbox would not settle. */
+#define OBJECT_META "meta"
 
 /* Appends the key of an object in scanning.in_flight. */
 void suspicion_key(struct buf *b, struct span mailbox_key, const char *object);
@@ -317,12 +410,28 @@ int tell_record(struct scanning *s, const struct suspicion *what, const struct m
 int tell_index(struct scanning *s, const struct suspicion *what, const struct mailbox_index *ix,
 	       enum finding_code code) must_check;
 
+/* A good message whose file has another time than its record; one stands for all of its mailbox. */
+int tell_times(struct scanning *s, const struct suspicion *what,
+	       const struct index_record *record) must_check;
+/* A problem of a report, confirmed: a finding, or a gap. */
+int tell_problem(struct scanning *s, struct mailbox *mailbox,
+		 const struct problem *problem) must_check;
+/* A problem that moved: as tell_in_flight. */
+int tell_problem_in_flight(struct scanning *s, const struct mailbox *mailbox,
+			   const char *object) must_check;
+
 /* ---- closing.c ---- */
 
 /* Closes the open findings that this run has disproved. */
 int closing_run(struct scanning *s) must_check;
 
 /* ---- scan.c ---- */
+
+/* Of the whole store, bodies and all; false: of what was selected. */
+static inline bool scanning_is_whole(const struct scanning *s)
+{
+	return s->run.scope[0] == '\0';
+}
 
 /* By a signal, because its time is over, or because a disk has failed altogether. */
 bool scanning_is_stopped(struct scanning *s);

@@ -4,10 +4,13 @@
  * memory and is what coverage hangs on.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "format/cyrus/db.h"
 #include "format/cyrus/layout.h"
 #include "verify/list.h"
 #include "verify/scanning.h"
@@ -24,6 +27,32 @@ static int put_gap(struct scanning *s, struct span key)
 		r = scanning_gap(s, NULL, "mailboxes.db", buf_str(&why));
 	buf_fini(&why);
 	return r;
+}
+
+/*
+ * A second mailbox of one unique id is noted, and kept under its name. After the walk has begun
+ * again it may be the same one, renamed: whoever looks at ids again will see.
+ */
+static int put_twin(struct scanning *s, const struct mailbox_entry *entry, struct buf *key,
+		    struct mailbox_row *row)
+{
+	struct mailbox_row other;
+	int r = row->has_unique_id ? state_mailbox_find_key(s->state, s->target_id, s->run.id,
+							    row->key, &other)
+				   : -ENOENT;
+
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	if (span_equals(other.name, row->name))
+		return 0;
+	r = ids_suspect(s, row->key);
+	if (r || !entry->legacy_dirs) /* by its unique id it has the same files */
+		return r;
+	buf_add_str(key, "twin:");
+	buf_add_span(key, row->name);
+	row->key = buf_span(key);
+	row->has_unique_id = false;
+	return buf_error(key);
 }
 
 static int put_entry(const struct mailbox_entry *entry, struct span record_key, bool restart,
@@ -45,10 +74,14 @@ static int put_entry(const struct mailbox_entry *entry, struct span record_key, 
 		.key = has_unique_id ? buf_span(&entry->unique_id) : buf_span(&key),
 		.name = buf_span(&entry->name),
 		.partition = buf_span(&entry->partition),
+		.acl = buf_span(&entry->acl),
+		.uidvalidity = entry->uidvalidity,
 		.legacy_dirs = entry->legacy_dirs,
 		.has_unique_id = has_unique_id,
 	};
 	int r = buf_error(&key);
+	if (r == 0)
+		r = put_twin(s, entry, &key, &row);
 	if (r == 0)
 		r = state_mailbox_put(s->state, s->target_id, s->run.id, &row);
 	if (r == 0)
@@ -70,19 +103,36 @@ static int list_into_state(struct scanning *s)
 	return r ? r : committed;
 }
 
+/* Where the list is damaged, as words; none if that is not to be had. */
+static void find_damage(struct scanning *s, const char *path, char *out, size_t size)
+{
+	struct source src = SOURCE_NULL;
+	uint64_t off = 0;
+
+	if (image_open_source(s->target->image, path, &src) == 0 &&
+	    db_check(&src, DB_ORDER_BYTES, &off) == -EBADMSG)
+		(void)snprintf(out, size, " at byte %" PRIu64, off);
+	source_close(&src);
+}
+
 /* What is wrong with the list itself, said after it was wrong twice. */
 static int list_failed(struct scanning *s, int error)
 {
 	struct buf path = BUF_NULL, why = BUF_NULL;
+	char where[48] = "";
 	enum finding_code code = error == -EBADMSG ? FINDING_LIST_CORRUPT : FINDING_LIST_UNREADABLE;
 	int r = 0;
 
+	s->list_is_damaged = error == -EBADMSG;
 	layout_add_mailboxes_db(&path, &s->target->imapd_conf);
-	buf_addf(&why, "mailboxes.db: %s: mailboxes may have been left out",
+	if (error == -EBADMSG)
+		find_damage(s, buf_str(&path), where, sizeof(where));
+	buf_addf(&why, "mailboxes.db: %s%s: mailboxes may have been left out",
 		 error == -EBADMSG	     ? "damaged"
 		 : error == -EPROTONOSUPPORT ? "an engine or record format that is not known here"
 		 : error == -EAGAIN	     ? "changed under every attempt to read it"
-					     : strerror(-error));
+					     : strerror(-error),
+		 where);
 	r = buf_error(&path) ? -ENOMEM : buf_error(&why);
 	if (r == 0 && (error == -EBADMSG || file_error_is_media(error))) {
 		struct finding finding = {
@@ -159,6 +209,8 @@ static int compare_entry(const struct mailbox_entry *entry, struct span key, boo
 		.key = buf_span(&wanted->mailbox->key),
 		.name = buf_span(&entry->name),
 		.partition = buf_span(&entry->partition),
+		.acl = buf_span(&entry->acl),
+		.uidvalidity = entry->uidvalidity,
 		.legacy_dirs = entry->legacy_dirs,
 		.has_unique_id = by_id,
 	};
@@ -167,6 +219,62 @@ static int compare_entry(const struct mailbox_entry *entry, struct span key, boo
 	if (r == 0)
 		wanted->moved->passes = wanted->mailbox->passes + 1;
 	return r;
+}
+
+/* Is this report about what the list says, so that the list must be asked again? */
+static bool is_about_the_entry(const struct report *report)
+{
+	for (size_t i = 0; i < report->nr; i++) {
+		enum finding_code code = report->problems[i].code;
+		if (code == FINDING_HEADER_UNIQUE_ID || code == FINDING_HEADER_NAME ||
+		    code == FINDING_HEADER_ACL || code == FINDING_INDEX_UIDVALIDITY)
+			return true;
+	}
+	return false;
+}
+
+static int take_entry(const struct mailbox_entry *entry, struct span key, bool restart, void *ctx)
+{
+	struct looking_for *wanted = ctx;
+	const struct mailbox_entry *mine = &wanted->mailbox->entry;
+	bool by_id = mine->unique_id.len > 0;
+
+	(void)key;
+	if (restart)
+		mailbox_unref(take(wanted->moved));
+	if (!entry || !span_equals(buf_span(by_id ? &entry->unique_id : &entry->name),
+				   buf_span(by_id ? &mine->unique_id : &mine->name)))
+		return 0;
+	/* Of two with one id, the one that was looked at. */
+	if (wanted->moved && !span_equals(buf_span(&entry->name), buf_span(&mine->name)))
+		return 0;
+	mailbox_unref(take(wanted->moved));
+	struct mailbox_row row = {
+		.key = buf_span(&wanted->mailbox->key),
+		.name = buf_span(&entry->name),
+		.partition = buf_span(&entry->partition),
+		.acl = buf_span(&entry->acl),
+		.uidvalidity = entry->uidvalidity,
+		.legacy_dirs = entry->legacy_dirs,
+		.has_unique_id = by_id,
+	};
+	return mailbox_new(wanted->mailbox->conf, wanted->mailbox->image, &row, &wanted->moved);
+}
+
+int survey_refresh(struct scanning *s, const struct mailbox *mailbox, const struct report *report,
+		   struct mailbox **ret_mailbox)
+{
+	struct looking_for wanted = { .mailbox = mailbox };
+
+	if (!is_about_the_entry(report))
+		return mailbox_new_again(mailbox, ret_mailbox);
+	int r = list_walk(&s->target->imapd_conf, s->target->image, take_entry, &wanted);
+	if (r || !wanted.moved) {
+		mailbox_unref(wanted.moved);
+		return r ? r : SURVEY_GONE;
+	}
+	*ret_mailbox = wanted.moved;
+	return 0;
 }
 
 int survey_find(struct scanning *s, const struct mailbox *mailbox, struct mailbox **ret_moved)

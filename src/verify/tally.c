@@ -138,16 +138,34 @@ void tally_found_good(struct tally *tally, struct mailbox *mailbox, const struct
 	count_message(tally, mailbox, seen);
 }
 
+/* The times of a good message: the first of a mailbox whose file has another one is suspected. */
+static struct suspicion *suspect_times(struct mailbox *mailbox, const struct witness *witness,
+				       const struct observation *seen)
+{
+	if (!witness->internaldate || !seen->identity.ino ||
+	    seen->identity.mtime_ns / NS_PER_S == witness->internaldate ||
+	    atomic_fetch_add(&mailbox->odd_times, 1) > 0)
+		return NULL;
+	struct judgement judgement = { finding_code_verdict(FINDING_MESSAGE_TIMES),
+				       FINDING_MESSAGE_TIMES };
+	struct suspicion *suspicion = suspicion_new(mailbox, witness, seen, judgement, false);
+	if (suspicion)
+		suspicion->kind = SUSPECT_TIMES;
+	return suspicion;
+}
+
 void tally_seen(struct tally *tally, struct mailbox *mailbox, const struct witness *witness,
 		const struct observation *seen)
 {
 	struct judgement judgement = judge_message(witness, seen);
-	struct suspicion *suspicion = NULL;
+	struct suspicion *suspicion;
 
 	if (judgement.verdict != ASSAY_OK) {
 		suspicion = suspicion_new(mailbox, witness, seen, judgement, false);
 		if (!suspicion) /* no memory to remember it: then it was not checked */
 			atomic_fetch_add(&mailbox->gaps, 1);
+	} else {
+		suspicion = suspect_times(mailbox, witness, seen);
 	}
 	count_message(tally, mailbox, seen);
 	tally_lock(tally);
@@ -193,7 +211,7 @@ static bool twin_is_fit(const struct witness *twin, const struct observation *se
 	struct witness real = *twin;
 
 	tally_make_twin(&real);
-	return judge_message(&real, seen).verdict == ASSAY_OK;
+	return witness_is_proof(&real) && judge_message(&real, seen).verdict == ASSAY_OK;
 }
 
 void tally_seen_twin(struct tally *tally, struct mailbox *mailbox, const struct witness *twin,

@@ -30,6 +30,15 @@ void suspicion_object(const struct suspicion *what, char out[32])
 	case SUSPECT_MAILBOX:
 		(void)snprintf(out, 32, "mailbox");
 		break;
+	case SUSPECT_DUPLICATE:
+		(void)snprintf(out, 32, "message:%" PRIu32, what->witness.uid);
+		break;
+	case SUSPECT_TIMES:
+		(void)snprintf(out, 32, "times");
+		break;
+	case SUSPECT_META:
+		(void)snprintf(out, 32, OBJECT_META);
+		break;
 	}
 }
 
@@ -40,24 +49,30 @@ void suspicion_key(struct buf *b, struct span mailbox_key, const char *object)
 	buf_add_str(b, object);
 }
 
-/* Counted, and remembered so that this run closes no finding about it. */
-int tell_in_flight(struct scanning *s, const struct suspicion *what)
+int tell_problem_in_flight(struct scanning *s, const struct mailbox *mailbox, const char *object)
 {
 	struct buf key = BUF_NULL;
-	char object[32];
 
 	s->run.in_flight++;
 	if (s->in_flight.count >= IN_FLIGHT_MAX) {
 		s->in_flight_overflow = true;
 		return 0;
 	}
-	suspicion_object(what, object);
-	suspicion_key(&key, buf_span(&what->mailbox->key), object);
+	suspicion_key(&key, buf_span(&mailbox->key), object);
 	int r = buf_error(&key);
 	if (r == 0)
 		r = map_put(&s->in_flight, buf_span(&key), 0);
 	buf_fini(&key);
 	return r < 0 ? r : 0;
+}
+
+/* Counted, and remembered so that this run closes no finding about it. */
+int tell_in_flight(struct scanning *s, const struct suspicion *what)
+{
+	char object[32];
+
+	suspicion_object(what, object);
+	return tell_problem_in_flight(s, what->mailbox, object);
 }
 
 struct words {
@@ -91,8 +106,8 @@ static void words_of_message(struct words *w, const struct suspicion *what, enum
 			       : seen->error		? strerror(-seen->error)
 							: "not read");
 	int len = 0;
-	if (code == FINDING_MESSAGE_SIZE)
-		len = snprintf(w->detail, sizeof(w->detail), "%" PRIu32 " bytes recorded; ",
+	if (code == FINDING_MESSAGE_SIZE || code == FINDING_MESSAGE_EMPTY)
+		len = snprintf(w->detail, sizeof(w->detail), "%" PRIu64 " bytes recorded; ",
 			       what->witness.size);
 	if (seen->identity.ino && len >= 0)
 		(void)snprintf(w->detail + len, sizeof(w->detail) - (size_t)len,
@@ -173,12 +188,61 @@ int tell_gap(struct scanning *s, const struct suspicion *what, const char *why)
 	struct words w = { .path = BUF_NULL };
 	int r;
 
-	if (what->kind == SUSPECT_MESSAGE || what->kind == SUSPECT_EXTRA)
+	if (what->kind == SUSPECT_MESSAGE || what->kind == SUSPECT_EXTRA ||
+	    what->kind == SUSPECT_DUPLICATE || what->kind == SUSPECT_TIMES)
 		words_of_message(&w, what, FINDING_MESSAGE_EXTRA);
 	else
 		mailbox_add_path(&w.path, what->mailbox, MAILBOX_FILE_INDEX, "cyrus.index");
 	r = scanning_gap(s, what->mailbox, buf_str(&w.path), why);
 	buf_fini(&w.path);
+	return r;
+}
+
+int tell_times(struct scanning *s, const struct suspicion *what, const struct index_record *record)
+{
+	uint64_t nr = atomic_load(&what->mailbox->odd_times);
+	struct words w = { .path = BUF_NULL };
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), "%" PRIu32 ".", what->witness.uid);
+	mailbox_add_path(&w.path, what->mailbox,
+			 what->witness.archived ? MAILBOX_FILE_ARCHIVED : MAILBOX_FILE_MESSAGES,
+			 name);
+	text_time(record->internaldate_ns, w.recorded, sizeof(w.recorded));
+	text_time(what->seen.identity.mtime_ns, w.observed, sizeof(w.observed));
+	(void)snprintf(w.detail, sizeof(w.detail),
+		       "files of %" PRIu64 " good messages or more have another time than their record "
+		       "says; this is one",
+		       max_of(nr, UINT64_C(1)));
+	return tell(s, what, FINDING_MESSAGE_TIMES, &w);
+}
+
+int tell_problem(struct scanning *s, struct mailbox *mailbox, const struct problem *problem)
+{
+	struct buf path = BUF_NULL;
+
+	mailbox_add_path(&path, mailbox, problem->file, problem->leaf);
+	int r = buf_error(&path);
+	if (r == 0 && problem->code == FINDING_CODE_COUNT_) {
+		r = scanning_gap(s, mailbox, buf_str(&path), problem->detail);
+	} else if (r == 0) {
+		struct finding finding = {
+			.verdict = finding_code_verdict(problem->code),
+			.severity = finding_code_severity(problem->code),
+			.code = finding_code_name(problem->code),
+			.mailbox_key = buf_span(&mailbox->key),
+			.mailbox = buf_span(&mailbox->entry.name),
+			.object = problem->object,
+			.uid = problem->uid,
+			.record = problem->record,
+			.path = buf_span(&path),
+			.recorded = *problem->recorded ? problem->recorded : NULL,
+			.observed = *problem->observed ? problem->observed : NULL,
+			.detail = *problem->detail ? problem->detail : NULL,
+		};
+		r = scanning_finding(s, &finding);
+	}
+	buf_fini(&path);
 	return r;
 }
 

@@ -357,7 +357,7 @@ static const struct kind {
 	{ "message-stale", PLACE_MESSAGE, "message.digest", put_older_version },
 	{ "message-truncated", PLACE_MESSAGE, "message.size", cut_short },
 	{ "message-extended", PLACE_MESSAGE, "message.size", extend },
-	{ "message-emptied", PLACE_MESSAGE, "message.size", make_empty },
+	{ "message-emptied", PLACE_MESSAGE, "message.empty", make_empty },
 	{ "message-removed", PLACE_MESSAGE, "message.missing", take_away },
 	{ "message-directory", PLACE_MESSAGE, "message.not_regular", put_directory },
 	{ "message-fifo", PLACE_MESSAGE, "message.not_regular", put_fifo },

@@ -178,7 +178,7 @@ test_messages() {
 	message_case "message of 5 GiB of nothing" message.size
 	fresh_copy
 	truncate -s 0 "$MESSAGE"
-	message_case "empty message" message.size "$WHOLE"
+	message_case "empty message" message.empty "$WHOLE"
 	fresh_copy
 	cp "$MESSAGE" "$DIR/4000000000."
 	touch -d -1day "$DIR/4000000000."
@@ -264,10 +264,13 @@ test_names() {
 	DIR=$WORK/replica/spool/uuid/${uniqueid:0:1}/${uniqueid:1:1}/$uniqueid
 	MINE=$(live_in "$DIR")
 	rm "$DIR/cyrus.index"
-	index_case "name of strange bytes" 1 index.missing
+	# The record of the unique id has the old name, which is true to say, but not what this is about.
+	expect_scan "name of strange bytes" 1 $((WHOLE - MINE)) \
+		'[found[] | select(.code | test("^mailboxes_db.id$") | not)] | length == 1 and
+			.[0].code == "index.missing"'
 	scan s1@imap22
 	expect_json "name of strange bytes: escaped, and whole as base64" \
-		'found[0] | .mailbox_base64 == $b and (.mailbox | test("[^ -~]") | not)' \
+		'[found[] | select(.code == "index.missing")][0] | .mailbox_base64 == $b and (.mailbox | test("[^ -~]") | not)' \
 		--arg b "$(sqlite3 "$STATE/state.db" "SELECT hex(name) FROM mailbox
 			WHERE hex(name) LIKE '%FF1B'" | perl -MMIME::Base64 -ne \
 			'chomp; print encode_base64(pack("H*", $_), "")')"

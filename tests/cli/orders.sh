@@ -139,7 +139,7 @@ finds_all() {
 	local name=$1 filter=$2
 	shift 2
 	scan_anew "$@"
-	found_lines >"$WORK/found"
+	found_lines | grep -v -E "${EXPLAINED:-^$}" >"$WORK/found"
 	said_lines >"$WORK/said"
 	if ! cmp -s "$WORK/wanted" "$WORK/found"; then
 		not_ok "$name: finds what was injected" "exit $RC: $(diff "$WORK/wanted" "$WORK/found" |
@@ -348,6 +348,8 @@ test_links() {
 		"$INJECT" linked "$STORE" "$MNT" | sort >"$WORK/wanted" || return 1
 	rm -f "$WORK/said.first"
 	STATUS='.status == "complete" and .in_flight == 0'
+	# Records were given the size and digest of another message: their sums are what they were.
+	EXPLAINED='index\.(counters|sync_crc)|message\.times'
 	make_image 40M -t ext4 || return 1
 	unmounted_roads "hard links" "$BLOCK"
 	if [ "$CAN_MOUNT" = yes ]; then
@@ -355,7 +357,7 @@ test_links() {
 	else
 		skip_mounted "hard links"
 	fi
-	STATUS=$STILL
+	STATUS=$STILL EXPLAINED=
 }
 
 # What lies elsewhere than in the image lies on this host.

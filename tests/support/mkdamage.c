@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "format/cyrus/index_sums.h"
 #include "support/mkstore_parts.h"
 
 /* Opens `path` and remembers in `ret_stat` what end_damage puts back. */
@@ -113,6 +114,57 @@ int mkstore_patch_record(const char *index, uint32_t record, uint32_t off, const
 {
 	return patch_block(index, mkstore_record_offset(record), MKSTORE_RECORD_LEN, off, bytes,
 			   len);
+}
+
+/* Adds up the records of an open index. */
+static int sum_records(int fd, const struct index_header *header, struct index_sums *sums)
+{
+	uint8_t bytes[MKSTORE_RECORD_LEN];
+	struct index_record record;
+	int r = 0;
+
+	index_sums_init(sums, header->version, NULL);
+	for (uint32_t nr = 0; r == 0 && nr < header->nr_records; nr++) {
+		r = read_bytes(fd, bytes, sizeof(bytes), mkstore_record_offset(nr));
+		if (!r)
+			r = index_parse_record(header, span_of(bytes, sizeof(bytes)), &record);
+		if (!r)
+			index_sums_add(sums, &record);
+	}
+	return r;
+}
+
+int mkstore_sum_up(const char *index)
+{
+	uint8_t bytes[MKSTORE_HEADER_LEN];
+	struct index_header header;
+	struct index_sums sums;
+	struct stat st;
+	int fd;
+	int r = begin_damage(index, &fd, &st);
+
+	if (r)
+		return r;
+	r = read_bytes(fd, bytes, sizeof(bytes), 0);
+	if (!r)
+		r = index_parse_header(span_of(bytes, sizeof(bytes)), &header) ? -EBADMSG : 0;
+	if (!r)
+		r = sum_records(fd, &header, &sums);
+	if (!r) {
+		mk_put32(bytes + 32, (uint32_t)(sums.quota_used >> 32));
+		mk_put32(bytes + 36, (uint32_t)sums.quota_used);
+		mk_put32(bytes + 48, sums.deleted);
+		mk_put32(bytes + 52, sums.answered);
+		mk_put32(bytes + 56, sums.flagged);
+		mk_put32(bytes + MKSTORE_HEADER_EXISTS, sums.exists);
+		mk_put32(bytes + MKSTORE_HEADER_SYNC_BASIC, sums.sync_crc_basic);
+		mk_put32(bytes + 120, sums.sync_crc_annot);
+		mk_put32(bytes + 124, sums.unseen);
+		mk_put32(bytes + MKSTORE_HEADER_CRC,
+			 crc32_of(span_of(bytes, MKSTORE_HEADER_CRC)));
+		r = mk_write(fd, bytes, sizeof(bytes), 0);
+	}
+	return end_damage(fd, &st, r);
 }
 
 int mkstore_set_header(const char *index, uint32_t off, uint32_t value)

@@ -202,9 +202,12 @@ static int compare_db_names(const void *a, const void *b)
 	return strcmp(x->db, y->db);
 }
 
-/* The value of an `N` or an `I` record; the `I` record has the name and its (empty) history. */
+/*
+ * The value of an `N` or an `I` record on a partition; the `I` record has the name and its (empty)
+ * history.
+ */
 static void add_value(struct buf *b, const struct mkstore *store, const struct mk_name *name,
-		      bool by_id)
+		      bool by_id, const char *partition)
 {
 	static const char *const TYPES[MK_KIND_COUNT_] = {
 		[MK_MAILBOX] = "e",
@@ -216,7 +219,7 @@ static void add_value(struct buf *b, const struct mkstore *store, const struct m
 	buf_addf(b, "%%(T %s%s %c ", TYPES[name->kind], legacy ? "l" : "", by_id ? 'N' : 'I');
 	mk_add_dlist_string(b, by_id ? name->db : name->unique_id);
 	if (name->kind == MK_MAILBOX)
-		buf_add_str(b, " P default");
+		buf_addf(b, " P %s", partition);
 	if (name->kind != MK_INTERMEDIATE)
 		buf_addf(b, " V %u C 1 F 1", name->uidvalidity);
 	buf_addf(b, " M %u", name->uidvalidity);
@@ -225,6 +228,17 @@ static void add_value(struct buf *b, const struct mkstore *store, const struct m
 		mk_add_acl(b, name->internal);
 	}
 	buf_add_str(b, by_id ? " H ())" : ")");
+}
+
+int mkstore_add_entry(struct buf *b, const struct mkstore *store, const char *name,
+		      const char *partition)
+{
+	const struct mk_name *found = mk_names_find(store, name);
+
+	if (!found)
+		return -ENOENT;
+	add_value(b, store, found, false, partition);
+	return buf_error(b);
 }
 
 /* Writes one index of the names, which are in its order. */
@@ -241,7 +255,7 @@ static int write_records(struct mkstore *store, struct twoskip_writer *writer, b
 		buf_clear(&value);
 		buf_add_char(&key, by_id ? 'I' : 'N');
 		buf_add_str(&key, by_id ? name->unique_id : name->db);
-		add_value(&value, store, name, by_id);
+		add_value(&value, store, name, by_id, "default");
 		int r = buf_error(&key);
 		if (!r)
 			r = buf_error(&value);

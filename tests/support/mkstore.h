@@ -133,6 +133,13 @@ const char *mkstore_get_conf(const struct mkstore *store);
 const char *mkstore_get_unique_id(const struct mkstore *store, const char *name);
 
 /*
+ * Appends what stands in mailboxes.db under the name of a mailbox, as mkstore_finish writes it,
+ * with the partition `partition`. -ENOENT: there is no such mailbox; -ENOMEM.
+ */
+int mkstore_add_entry(struct buf *b, const struct mkstore *store, const char *name,
+		      const char *partition) must_check;
+
+/*
  * The absolute path of a file of a mailbox, on the heap; the caller frees. `leaf` is its name
  * (`cyrus.index`, `3.`), or "" for the directory. NULL: no such mailbox, or no memory.
  */
@@ -159,6 +166,12 @@ int mkstore_patch_header(const char *index, uint32_t off, const void *bytes,
 			 size_t len) must_check;
 int mkstore_patch_record(const char *index, uint32_t record, uint32_t off, const void *bytes,
 			 size_t len) must_check;
+
+/*
+ * Makes the counters and sync CRCs in the header of an index those of its records again, after some
+ * were patched. The records must be good, without user flags and annotations.
+ */
+int mkstore_sum_up(const char *index) must_check;
 
 /* The same for the usual field: a big-endian 32-bit number. */
 int mkstore_set_header(const char *index, uint32_t off, uint32_t value) must_check;

@@ -595,7 +595,6 @@ static void an_old_scan_denies(void)
 
 static void a_scan_that_was_not_complete_is_unknown(void)
 {
-	static const uint8_t none[20];
 	static const enum run_status statuses[] = { RUN_INCOMPLETE, RUN_VOID };
 	struct pair p;
 
@@ -611,12 +610,13 @@ static void a_scan_that_was_not_complete_is_unknown(void)
 		pair_end(&p);
 	}
 	pair_begin_ready(&p);
-	char *index = mkstore_path(p.stores[1], "user.ann", "cyrus.index");
-	CU_ASSERT_EQUAL(mkstore_patch_record(index, 1, MKSTORE_RECORD_GUID, none, sizeof(none)), 0);
+	/* An engine that is not known here. */
+	char *annotations = mkstore_path(p.stores[1], "user.ann", "cyrus.annotations");
+	CU_ASSERT_EQUAL(room_write(annotations, "SQLite format 3"), 0);
 	CU_ASSERT_EQUAL(scan_side(&p, 1, NULL), RUN_INCOMPLETE);
 	decide(&p);
 	check(&p, GATE_INTACT, ASSAY_RESULT_UNKNOWN, "intact.not_complete");
-	free(index);
+	free(annotations);
 	pair_end(&p);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Severities of findings, whose mailboxes have some, and mailboxes that are looked for by key and by
- * name.
+ * Severities of findings, whose mailboxes have some, and mailboxes that are looked for by key and
+ * by name.
  */
 #include "suites.h"
 

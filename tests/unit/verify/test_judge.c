@@ -129,10 +129,11 @@ static void follows_the_table_of_what_was_read(void)
 		/* Found on the other partition: whatever its bytes. */
 		{ true, true, true, true, true, ASSAY_MISSING, FINDING_MESSAGE_MISPLACED },
 		{ true, false, false, true, false, ASSAY_MISSING, FINDING_MESSAGE_MISPLACED },
-		/* No GUID: never ok, and never corrupt, whatever the size. */
-		{ false, false, true, true, true, ASSAY_UNKNOWN, NO_CODE },
-		{ false, false, true, true, false, ASSAY_UNKNOWN, NO_CODE },
-		{ false, false, false, true, false, ASSAY_UNKNOWN, NO_CODE },
+		/* No GUID: its size is all that can be wrong. */
+		{ false, false, true, true, true, ASSAY_OK, NO_CODE },
+		{ false, false, true, true, false, ASSAY_OK, NO_CODE },
+		{ false, false, true, false, false, ASSAY_UNKNOWN, NO_CODE },
+		{ false, false, false, true, false, ASSAY_CORRUPT, FINDING_MESSAGE_SIZE },
 		/* Another size, before the digest is looked at. */
 		{ false, true, false, true, false, ASSAY_CORRUPT, FINDING_MESSAGE_SIZE },
 		{ false, true, false, true, true, ASSAY_CORRUPT, FINDING_MESSAGE_SIZE },
@@ -165,8 +166,18 @@ static void tells_every_wrong_size(void)
 	for (size_t i = 0; i < array_size(sizes); i++) {
 		struct observation seen = good_look();
 		seen.identity.size = sizes[i];
-		check(judge_message(&witness, &seen), ASSAY_CORRUPT, FINDING_MESSAGE_SIZE);
+		check(judge_message(&witness, &seen), ASSAY_CORRUPT,
+		      sizes[i] ? FINDING_MESSAGE_SIZE : FINDING_MESSAGE_EMPTY);
 	}
+}
+
+static void knows_a_witness_that_proves_nothing(void)
+{
+	struct witness witness = witness_of(false);
+
+	CU_ASSERT_FALSE(witness_is_proof(&witness));
+	witness.guid[SHA1_LEN - 1] = 1;
+	CU_ASSERT_TRUE(witness_is_proof(&witness));
 }
 
 /* ---- the second look ---- */
@@ -336,6 +347,7 @@ static const struct test_case cases[] = {
 	CASE(calls_a_link_no_file_wherever_it_leads),
 	CASE(follows_the_table_of_what_was_read),
 	CASE(tells_every_wrong_size),
+	CASE(knows_a_witness_that_proves_nothing),
 	CASE(follows_the_table_of_second_looks),
 	CASE(tells_files_apart_by_generation_and_place),
 	CASE(says_unknown_when_the_second_look_could_not_be_had),

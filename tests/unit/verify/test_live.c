@@ -103,7 +103,9 @@ static void live_end(struct live *live)
 	CU_ASSERT_EQUAL(room_remove(s->dir), 0);
 }
 
-/* Does what happens between the looks: the first has been, the second waits for the file to settle. */
+/*
+ * Does what happens between the looks: the first has been, the second waits for the file to settle.
+ */
 static void *run_between(void *arg)
 {
 	struct live *live = arg;
@@ -192,6 +194,7 @@ static void expunge(const struct live *live, unsigned uid)
 	path_in(&live->scene, "user.u001", "cyrus.index", index);
 	CU_ASSERT_EQUAL(mkstore_set_record(index, uid - 1, MKSTORE_RECORD_FLAGS, INDEX_FLAG_EXPUNGED),
 			0);
+	CU_ASSERT_EQUAL(mkstore_sum_up(index), 0);
 }
 
 static void check_quiet(const struct live *live)
@@ -229,7 +232,7 @@ static void reads_what_was_just_written_as_files(void)
 
 	if (!live_begin(&live))
 		return;
-	CU_ASSERT_EQUAL(disk_run("cp %s %s.new && mv %s.new %s", path_of(&live, 3),
+	CU_ASSERT_EQUAL(disk_run("cp --preserve=timestamps %s %s.new && mv %s.new %s", path_of(&live, 3),
 				 path_of(&live, 3), path_of(&live, 3), path_of(&live, 3)),
 			0);
 	live_scan(&live);

@@ -81,7 +81,7 @@ static struct mailbox *open_mailbox(struct scene *s, const char *name)
 
 static void submit(struct pool *pool, struct mailbox *mailbox, const struct index_record *record)
 {
-	struct witness witness = { .uid = record->uid, .size = (uint32_t)record->size };
+	struct witness witness = { .uid = record->uid, .size = record->size };
 
 	memcpy(witness.guid, record->guid, SHA1_LEN);
 	/* From the last to the first, as far as they are sorted. */
@@ -321,7 +321,7 @@ static void sees_every_damage_alike(void)
 		{ 9, flip_last, FINDING_MESSAGE_DIGEST },
 		{ 10, put_fifo, FINDING_MESSAGE_NOT_REGULAR },
 		{ 11, put_folder, FINDING_MESSAGE_NOT_REGULAR },
-		{ 12, empty, FINDING_MESSAGE_SIZE },
+		{ 12, empty, FINDING_MESSAGE_EMPTY },
 		{ 13, flip_last, FINDING_MESSAGE_DIGEST },
 		{ 14, flip_last, FINDING_MESSAGE_DIGEST },
 		{ 15, put_socket, FINDING_MESSAGE_NOT_REGULAR },
@@ -617,7 +617,7 @@ static int live_with_a_broken_ring(struct scene *s)
 		if (mailbox_index_get(&ix, mailbox, nr, &record))
 			return 2;
 		struct read_job job = { .mailbox = mailbox,
-					.witness = { .uid = record.uid, .size = (uint32_t)record.size } };
+					.witness = { .uid = record.uid, .size = record.size } };
 		memcpy(job.witness.guid, record.guid, SHA1_LEN);
 		tally_begin(mailbox);
 		reader_begin(reader, &job);

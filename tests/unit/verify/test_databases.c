@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What belongs to no mailbox: databases in the configdirectory, quota roots, directories that no
+ * mailbox owns. Each damage is said of the file that has it; what is good, young, or of no interest
+ * is not.
+ */
+#include "suites.h"
+
+#include <CUnit/CUnit.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "digest/digest.h"
+#include "support/twoskip_writer.h"
+#include "verify_room.h"
+
+static void make_dir(struct scene *s, const char *rel)
+{
+	CU_ASSERT_TRUE(mkdir(scene_path(s, rel), 0700) == 0 || errno == EEXIST);
+}
+
+static void write_text(struct scene *s, const char *rel, const char *text)
+{
+	CU_ASSERT_EQUAL_FATAL(room_write(scene_path(s, rel), text), 0);
+}
+
+static void write_twoskip(struct scene *s, const char *rel)
+{
+	struct twoskip_writer *writer;
+
+	CU_ASSERT_EQUAL_FATAL(twoskip_writer_new(scene_path(s, rel), 1, &writer), 0);
+	CU_ASSERT_EQUAL(twoskip_writer_add(writer, span_of_str("key"), span_of_str("value")), 0);
+	CU_ASSERT_EQUAL(twoskip_writer_add(writer, span_of_str("key2"), span_of_str("value")), 0);
+	CU_ASSERT_EQUAL(twoskip_writer_commit(writer), 0);
+	twoskip_writer_free(writer);
+}
+
+static void begin(struct scene *s)
+{
+	struct mkstore_options options = { .seed = 5 };
+
+	scene_make_room(s, "databases");
+	scene_make_store(s, &options);
+	CU_ASSERT_EQUAL_FATAL(room_add_mailbox(s->store, "user.a", 2, 800, 1), 0);
+	scene_open(s);
+	make_dir(s, "store/conf/user");
+	make_dir(s, "store/conf/user/a");
+	make_dir(s, "store/conf/quota");
+	make_dir(s, "store/conf/quota/a");
+	write_twoskip(s, "store/conf/annotations.db");
+	write_twoskip(s, "store/conf/deliver.db");
+	write_twoskip(s, "store/conf/user/a/a.seen");
+	write_text(s, "store/conf/user/a/a.sub", "user.a\t\n");
+	write_text(s, "store/conf/user/a/notes", "nobody knows what this is");
+	write_text(s, "store/conf/quota/a/user.a", "%(S (1601 100))\n");
+}
+
+static void scan(struct scene *s)
+{
+	struct scan_options options = { .settle_ns = 5 * NS_PER_MS,
+					.readers = 1,
+					.append_max_ns = 1 };
+
+	scene_scan(s, &options);
+}
+
+static void finds_nothing_in_good_databases(void)
+{
+	struct scene s;
+
+	begin(&s);
+	scan(&s);
+	CU_ASSERT_EQUAL(s.nr_findings, 0);
+	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
+	scene_close(&s);
+}
+
+static void flip_in(struct scene *s, const char *rel, uint64_t off)
+{
+	CU_ASSERT_EQUAL(mkstore_flip_bit(scene_path(s, rel), off, 2), 0);
+}
+
+static void says_which_database_is_damaged(void)
+{
+	static const struct {
+		const char *rel;
+		uint64_t off; /* 0: it is emptied */
+		const char *code;
+	} rows[] = {
+		{ "store/conf/annotations.db", 350, "database.corrupt  database:" },
+		{ "store/conf/annotations.db", 0, "database.corrupt  database:" },
+		{ "store/conf/user/a/a.seen", 40, "database.corrupt  database:" },
+		{ "store/conf/user/a/a.seen", 2, "database.corrupt  database:" }, /* its magic */
+		{ "store/conf/user/a/a.sub", 6, "database.corrupt  database:" },
+		{ "store/conf/deliver.db", 350, "database.disposable  database:" },
+		{ "store/conf/quota/a/user.a", 1, "quota.corrupt  database:" },
+	};
+
+	for (size_t i = 0; i < array_size(rows); i++) {
+		struct scene s;
+		begin(&s);
+		if (rows[i].off)
+			flip_in(&s, rows[i].rel, rows[i].off);
+		else
+			CU_ASSERT_EQUAL(mkstore_truncate(scene_path(&s, rows[i].rel), 0), 0);
+		scan(&s);
+		check_only_finding(&s, rows[i].code, rows[i].rel);
+		CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
+		/* And it is closed once it is mended. */
+		uint64_t open = 1;
+		CU_ASSERT_EQUAL(unlink(scene_path(&s, rows[i].rel)), 0);
+		scan(&s);
+		CU_ASSERT_EQUAL(s.nr_findings, 0);
+		CU_ASSERT_EQUAL(state_finding_count_open(s.state, s.run.target,
+							 ASSAY_SEVERITY_NOTICE, &open),
+				0);
+		CU_ASSERT_EQUAL(open, 0);
+		scene_close(&s);
+	}
+}
+
+/* Found in the dead records of the list, which no walk comes by. */
+static void finds_damage_in_the_list_that_a_walk_does_not_come_by(void)
+{
+	struct scene s;
+	struct stat st;
+
+	begin(&s);
+	CU_ASSERT_EQUAL(stat(scene_path(&s, "store/conf/mailboxes.db"), &st), 0);
+	flip_in(&s, "store/conf/mailboxes.db", (uint64_t)st.st_size - 3); /* the last COMMIT */
+	scan(&s);
+	check_only_finding(&s, "database.corrupt  database:", "mailboxes.db");
+	CU_ASSERT_EQUAL(s.run.messages, 2);
+	scene_close(&s);
+}
+
+/* ---- strays ---- */
+
+static void make_stray(struct scene *s, const char *dir)
+{
+	char path[512];
+
+	make_dir(s, dir);
+	(void)snprintf(path, sizeof(path), "%s/cyrus.header", dir);
+	write_text(s, path, "whatever");
+}
+
+static void finds_a_directory_that_no_mailbox_owns(void)
+{
+	struct scene s;
+
+	begin(&s);
+	make_dir(&s, "store/spool/uuid/-");
+	make_dir(&s, "store/spool/uuid/-/-");
+	make_stray(&s, "store/spool/uuid/-/-/--stray");
+	make_dir(&s, "store/spool/uuid/-/-/--empty");
+	scan(&s);
+	check_only_finding(&s, "mailbox.unlisted  stray:", "");
+	CU_ASSERT_TRUE(strstr(s.findings[0], "uuid/-/-/--stray"));
+	scene_close(&s);
+}
+
+static void finds_it_by_name_too(void)
+{
+	struct scene s;
+
+	begin(&s);
+	make_dir(&s, "store/spool/g");
+	make_dir(&s, "store/spool/g/user");
+	make_stray(&s, "store/spool/g/user/gone");
+	/* The directory of a mailbox that has its files elsewhere now. */
+	make_dir(&s, "store/spool/a");
+	make_dir(&s, "store/spool/a/user");
+	make_stray(&s, "store/spool/a/user/a");
+	/* Not where a mailbox of that name would be. */
+	make_stray(&s, "store/spool/a/user/zoe");
+	scan(&s);
+	CU_ASSERT_EQUAL(s.nr_findings, 2);
+	CU_ASSERT_TRUE(said(&s, "mailbox.unlisted user.gone stray:", "user/gone"));
+	CU_ASSERT_TRUE(said(&s, "mailbox.unlisted user.a stray:", "user/a:"));
+	scene_close(&s);
+}
+
+static void calls_no_young_directory_a_stray(void)
+{
+	struct scan_options options = { .settle_ns = 5 * NS_PER_MS, .readers = 1 };
+	struct scene s;
+
+	begin(&s);
+	make_dir(&s, "store/spool/g");
+	make_dir(&s, "store/spool/g/user");
+	make_stray(&s, "store/spool/g/user/gone");
+	scene_scan(&s, &options);
+	CU_ASSERT_EQUAL(s.nr_findings, 0);
+	scene_close(&s);
+}
+
+/* ---- parts of a store ---- */
+
+static void looks_at_no_body_when_it_is_quick(void)
+{
+	struct scan_options options = { .settle_ns = 5 * NS_PER_MS, .readers = 1, .quick = true };
+	struct scene s;
+	char path[512];
+
+	begin(&s);
+	path_in(&s, "user.a", "1.", path);
+	CU_ASSERT_EQUAL(mkstore_flip_bit(path, 100, 1), 0);
+	scene_scan(&s, &options);
+	CU_ASSERT_EQUAL(s.nr_findings, 0);
+	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
+	CU_ASSERT_EQUAL(s.run.messages, 2);
+	CU_ASSERT_EQUAL(s.run.bytes, 0);
+	CU_ASSERT_STRING_EQUAL(s.run.scope, "quick");
+	CU_ASSERT_EQUAL(mkstore_truncate(path, 0), 0);
+	scene_scan(&s, &options);
+	check_only_finding(&s, "message.empty user.a message:1", "");
+	CU_ASSERT_EQUAL(unlink(path), 0);
+	scene_scan(&s, &options);
+	check_only_finding(&s, "message.missing user.a message:1", "");
+	/* It vouches for nothing. */
+	struct run run;
+	CU_ASSERT_EQUAL(state_run_last_complete(s.state, s.run.target, &run), -ENOENT);
+	scene_close(&s);
+}
+
+static void scans_only_what_was_selected(void)
+{
+	char mailbox[] = "user/b";
+	char *mailboxes[] = { mailbox };
+	struct scan_options options = { .settle_ns = 5 * NS_PER_MS,
+					.readers = 1,
+					.selection = { .mailboxes = mailboxes,
+						       .nr_mailboxes = 1 } };
+	struct mkstore_options how = { .seed = 5 };
+	struct scene s;
+
+	scene_make_room(&s, "databases");
+	scene_make_store(&s, &how);
+	CU_ASSERT_EQUAL_FATAL(room_add_mailbox(s.store, "user.a", 2, 800, 1), 0);
+	CU_ASSERT_EQUAL_FATAL(room_add_mailbox(s.store, "user.b", 3, 800, 1), 0);
+	scene_open(&s);
+	scene_scan(&s, &options);
+	CU_ASSERT_EQUAL(s.run.messages, 3);
+	CU_ASSERT_EQUAL(s.run.mailboxes, 1);
+	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
+	/* Nothing is as was asked for: that is no clean scan. */
+	mailbox[5] = 'c';
+	scene_scan(&s, &options);
+	check_only_gap(&s, "", "as was asked for");
+	/* Since the messages came, nothing has. */
+	options = (struct scan_options){ .settle_ns = 5 * NS_PER_MS,
+					 .readers = 1,
+					 .since_ns = clock_wall_ns() };
+	scene_scan(&s, &options);
+	CU_ASSERT_EQUAL(s.run.messages, 0);
+	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
+	options.since_ns = (MKSTORE_EPOCH + 4) * NS_PER_S;
+	scene_scan(&s, &options);
+	CU_ASSERT_TRUE(s.run.messages > 0 && s.run.messages < 5);
+	scene_close(&s);
+}
+
+static const struct test_case cases[] = {
+	CASE(finds_nothing_in_good_databases),
+	CASE(says_which_database_is_damaged),
+	CASE(finds_damage_in_the_list_that_a_walk_does_not_come_by),
+	CASE(finds_a_directory_that_no_mailbox_owns),
+	CASE(finds_it_by_name_too),
+	CASE(calls_no_young_directory_a_stray),
+	CASE(looks_at_no_body_when_it_is_quick),
+	CASE(scans_only_what_was_selected),
+};
+
+const struct test_suite suite_verify_databases = { "verify/databases", cases, array_size(cases) };
