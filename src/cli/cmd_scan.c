@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/cmd.h"
+#include "cli/output_explain.h"
 #include "cli/output_scan.h"
 
 static volatile sig_atomic_t stop_requested;
@@ -63,6 +64,10 @@ struct scan_request {
 	int64_t max_duration_ns;
 	bool has_bandwidth, has_iops, polite;
 	uint64_t bandwidth, iops;
+	struct scan_selection selection; /* what it points to is owned */
+	bool quick;
+	int64_t since_ns;
+	const char *explain; /* a mailbox; NULL: it is a scan */
 };
 
 static int status_of(const struct run *run)
@@ -124,6 +129,9 @@ static int scan_target(struct cli *cli, struct state *state, const struct policy
 		.engine = request->engine,
 		.sha1 = request->sha1,
 		.restart = request->restart,
+		.selection = request->selection,
+		.quick = request->quick,
+		.since_ns = request->since_ns,
 		.resume_max_age_ns = policy->max_scan_age_ns,
 		.max_duration_ns = request->max_duration_ns,
 		.new_limits = &limits_requested,
@@ -134,6 +142,8 @@ static int scan_target(struct cli *cli, struct state *state, const struct policy
 	};
 	struct run run = { 0 };
 
+	if (request->explain)
+		return output_explain(cli, target, request->explain);
 	get_limits(request, policy, &options.limits);
 	scan_output_init(&out, cli, target, request->style);
 	scan_output_get_events(&out, &events);
@@ -284,6 +294,18 @@ static int run_request(struct cli *cli, const struct scan_request *request)
 	return status;
 }
 
+/* One more mailbox or user of the command line. Returns -1 to go on, else an exit status. */
+static int add_word(char ***words, size_t *nr)
+{
+	char **more = reallocarray(*words, *nr + 1, sizeof(**words));
+
+	if (!more)
+		return STATUS_GAP;
+	*words = more;
+	more[(*nr)++] = optarg;
+	return -1;
+}
+
 /* What the command line says beside targets. Returns -1 to go on, else an exit status. */
 static int scan_option(struct cli *cli, const struct cmd *cmd, int option,
 		       struct scan_request *request)
@@ -336,9 +358,48 @@ static int scan_option(struct cli *cli, const struct cmd *cmd, int option,
 	case 'P':
 		request->polite = true;
 		return -1;
+	case 'q':
+		request->quick = true;
+		return -1;
+	case 'm':
+		return add_word(&request->selection.mailboxes, &request->selection.nr_mailboxes);
+	case 'u':
+		return add_word(&request->selection.users, &request->selection.nr_users);
+	case 'f':
+		request->selection.only_findings = true;
+		return -1;
+	case 's':
+		return text_parse_moment(optarg, clock_wall_ns(), &request->since_ns) == 0
+			       ? -1
+			       : cli_usage(cmd,
+					   "--since is a time ago such as 2h, or a moment that has "
+					   "been such as 2026-11-23T04:30, not %s",
+					   optarg);
+	case 'x':
+		request->explain = optarg;
+		return -1;
 	default:
 		return cli_option(cli, cmd, option);
 	}
+}
+
+/* Does the command line fit together? Returns -1 to go on, else an exit status. */
+static int check_request(const struct cmd *cmd, const struct scan_request *request)
+{
+	if (request->imapd_conf && request->nr_names)
+		return cli_usage(cmd, "either --imapd-conf or the names of stores, not both");
+	if (request->image && !request->imapd_conf && request->nr_names != 1)
+		return cli_usage(cmd, "--image needs one store, or --imapd-conf");
+	if (request->image && (request->image[0] == '\0' || !strstr(request->image, "=/")))
+		return cli_usage(cmd, "--image is FILE=MOUNTPOINT or DEVICE=MOUNTPOINT, not %s",
+				 request->image);
+	if (request->explain && !request->imapd_conf && request->nr_names != 1)
+		return cli_usage(cmd, "--explain needs one store, or --imapd-conf");
+	if (request->explain && (request->quick || request->since_ns ||
+				 !selection_is_empty(&request->selection)))
+		return cli_usage(cmd, "--explain is about one mailbox and scans nothing: no --quick, "
+				      "--since, --mailbox, --user or --only-findings beside it");
+	return -1;
 }
 
 int cmd_scan(struct cli *cli, const struct cmd *cmd, int argc, char **argv)
@@ -356,6 +417,12 @@ int cmd_scan(struct cli *cli, const struct cmd *cmd, int argc, char **argv)
 		{ "bandwidth", required_argument, NULL, 'b' },
 		{ "iops", required_argument, NULL, 'O' },
 		{ "polite", no_argument, NULL, 'P' },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "mailbox", required_argument, NULL, 'm' },
+		{ "user", required_argument, NULL, 'u' },
+		{ "since", required_argument, NULL, 's' },
+		{ "only-findings", no_argument, NULL, 'f' },
+		{ "explain", required_argument, NULL, 'x' },
 		CLI_OPTIONS,
 	};
 	struct scan_request request = {
@@ -365,19 +432,20 @@ int cmd_scan(struct cli *cli, const struct cmd *cmd, int argc, char **argv)
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		int status = scan_option(cli, cmd, option, &request);
-		if (status >= 0)
+		if (status >= 0) {
+			free(request.selection.mailboxes);
+			free(request.selection.users);
 			return status;
+		}
 	}
 	request.names = argv + optind;
 	request.nr_names = argc - optind;
-	if (request.imapd_conf && request.nr_names)
-		return cli_usage(cmd, "either --imapd-conf or the names of stores, not both");
-	if (request.image && !request.imapd_conf && request.nr_names != 1)
-		return cli_usage(cmd, "--image needs one store, or --imapd-conf");
-	if (request.image && (request.image[0] == '\0' || !strstr(request.image, "=/")))
-		return cli_usage(cmd, "--image is FILE=MOUNTPOINT or DEVICE=MOUNTPOINT, not %s",
-				 request.image);
+	int status = check_request(cmd, &request);
 	if (cli->json && request.style == PROGRESS_LINE)
 		request.style = PROGRESS_ASKED;
-	return run_request(cli, &request);
+	if (status < 0)
+		status = run_request(cli, &request);
+	free(request.selection.mailboxes);
+	free(request.selection.users);
+	return status;
 }

@@ -17,6 +17,11 @@
 static const struct cmd commands[] = {
 	{ "scan", "verify data at rest", "[TARGET...] [--imapd-conf FILE]",
 	  "  --imapd-conf FILE  scan the store with this imapd.conf, which needs no configuration\n"
+	  "  --quick            indexes and directories only: nothing that messages hold is read\n"
+	  "  --mailbox NAME     only this mailbox, --user NAME only those of this user\n"
+	  "  --since T          only messages that came or changed since (2h, 2026-11-23T04:30)\n"
+	  "  --only-findings    only mailboxes with an open finding\n"
+	  "  --explain MAILBOX  print what every file of the mailbox says; verifies nothing else\n"
 	  "  --image I=DIR      an unmounted device or file I, as if it were mounted at DIR\n"
 	  "  --max-duration T   stop after this time; the next scan goes on from there\n"
 	  "  --restart          do not go on where an interrupted scan stopped\n"
@@ -133,7 +138,9 @@ static int help(int argc, char **argv)
 	return STATUS_USAGE;
 }
 
-/* What was printed must have arrived: a verdict lost in a full disk or a closed pipe is no verdict. */
+/*
+ * What was printed must have arrived: a verdict lost in a full disk or a closed pipe is no verdict.
+ */
 static int finish(int status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))

@@ -105,7 +105,10 @@ void output_line(json_t *object)
 	json_decref(object);
 }
 
-/* What of a file its disk cannot give, from the form that state keeps: "DISK;OFF LEN LBA ERROR;...". */
+/*
+ * What of a file its disk cannot give, from the form that state keeps: "DISK;OFF LEN LBA
+ * ERROR;...".
+ */
 static json_t *json_of_sectors(const char *text)
 {
 	json_t *array = must_have(json_array());

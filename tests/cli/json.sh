@@ -112,7 +112,7 @@ status() { call status --config "$CONF" --state "$STATE" --json; }
 # Splits the lines of scans by their type, so that each schema is also tried alone.
 expect_parts() {
 	local type
-	for type in finding gap summary; do
+	for type in finding gap summary explain explain_summary; do
 		jq -c --arg t "$type" 'select(.type == $t)' "$WORK/all.scan" >"$OUT"
 		expect_schema "all scans, $type" "$type"
 		expect_strict "$type"
@@ -128,6 +128,14 @@ test_healthy() {
 	expect_schema "status, never scanned" status
 	scan
 	expect_schema "scan, clean" scan
+	scan --quick
+	expect_schema "scan, quick" scan
+	expect_json "scan, quick: says so" 'summary.scope == "quick"'
+	scan s1@imap22 --mailbox user.u001
+	expect_json "scan of a mailbox: says so" 'summary.scope == "mailbox user.u001"'
+	scan s1@imap22 --explain user.u001
+	expect_schema "scan, explain" scan
+	expect_exit "scan, explain: nothing fails" 0
 	scan --progress
 	cp "$ERR" "$OUT"
 	expect_schema "scan, progress" progress
