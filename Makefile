@@ -21,7 +21,8 @@
 #   SUITE      what check-unit and check-asan run: base/span, base, base/span/test_name
 #   NAME       which one fuzz, bench, campaign and soak run
 #   MINUTES    how long each fuzz target (1) and the soak (2) runs
-#   SEED, COUNT  of a campaign: what its faults follow from (1), how many rounds it has (200)
+#   SEED, COUNT  of a campaign: what its faults follow from (1), how many rounds it has (200, and
+#              cyrus 1000 faults)
 
 VERSION := 0.1.0
 
@@ -111,7 +112,7 @@ cli_srcs := $(call sources_of,cli)
 support_srcs := $(sort $(wildcard tests/support/*.c))
 suite_srcs := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 bench_srcs := $(sort $(wildcard tests/bench/*.c))
-campaign_names := scan resume
+campaign_names := scan resume cyrus
 fuzz_srcs := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(fuzz_srcs))
 
@@ -283,6 +284,10 @@ check-cli: $(assay) $(bench_programs) $(call needs,test) ## run the scripts that
 check-live: assay $(call needs,test) ## test against a live Cyrus pair
 	@$(program_env) bash tests/lab/test-live.sh
 
+.PHONY: check-agree
+check-agree: assay $(call needs,test) ## what Cyrus's own tools say of damage, assay says too
+	@$(program_env) bash tests/lab/agree.sh
+
 .PHONY: check-fuzz
 check-fuzz: check-replay check-fuzz-short ## replay the corpus with sanitizers, fuzz briefly
 
@@ -303,7 +308,7 @@ check-fuzz-short:
 
 .PHONY: check-campaign
 check-campaign: ## a short campaign with a fixed seed
-	@$(MAKE) --no-print-directory campaign NAME= SEED=1 COUNT=$(or $(COUNT),20)
+	@$(MAKE) --no-print-directory campaign NAME= SEED=1 COUNT=$(COUNT) campaign_length=short
 
 .PHONY: check-layers
 check-layers: ## includes point down only; files and functions are short
@@ -351,6 +356,15 @@ demo: assay $(call needs,demo) ## see a stale and a damaged replica, and what th
 bench: assay $(bench_programs) ## measure against peers (NAME=n for one)
 	@$(program_env) bash tests/bench/run.sh $(NAME)
 
+# How many rounds, or single faults, without COUNT; and in `make check`.
+campaign_full_scan := 200
+campaign_full_resume := 200
+campaign_full_cyrus := 1000
+campaign_short_scan := 20
+campaign_short_resume := 20
+campaign_short_cyrus := 60
+campaign_length = full
+campaign_count = $(or $(COUNT),$(campaign_$(campaign_length)_$1))
 campaign_run = $(if $(NAME),$(filter $(campaign_names),$(NAME)),$(campaign_names))
 
 .PHONY: campaign
@@ -358,11 +372,11 @@ campaign: $(campaign_programs) ## inject COUNT rounds of faults, by SEED (NAME=n
 	@test -n '$(strip $(campaign_run))' || \
 		{ echo 'campaign: there is no campaign $(NAME)' >&2; exit 1; }
 	@dir=$$(mktemp -d) || exit 1; trap 'rm -rf "$$dir"' EXIT; trap 'exit 130' INT TERM HUP; \
-	failed=0; \
-	for n in $(campaign_run); do \
-		mkdir "$$dir/$$n" && $(BUILDDIR)/tests/campaign-$$n "$$dir/$$n" \
-			--seed '$(or $(SEED),1)' --count '$(or $(COUNT),200)' || failed=1; \
-	done; exit $$failed
+	run() { \
+		mkdir "$$dir/$$1" && $(BUILDDIR)/tests/campaign-$$1 "$$dir/$$1" \
+			--seed '$(or $(SEED),1)' --count "$$2" || failed=1; \
+	}; failed=0; \
+	$(foreach n,$(campaign_run),run $n '$(call campaign_count,$n)';) exit $$failed
 
 .PHONY: soak
 soak: assay $(call needs,test) ## keep a live pair busy and scan it for MINUTES

@@ -22,6 +22,7 @@
 
 #include "base/compiler.h"
 #include "support/mkstore.h"
+#include "support/random.h"
 
 enum {
 	SPOOL_MAILBOXES = 60,
@@ -30,14 +31,6 @@ enum {
 	FAULTS_MAX = 5,		 /* in one round */
 	WANTED_MAX = 2 * FAULTS_MAX,
 };
-
-/* ---- random numbers ---- */
-
-/* The next of a row of random numbers, of which `state` is all the memory. */
-uint64_t random_next(uint64_t *state);
-
-/* One of 0 .. n - 1. `n` is not 0. */
-uint64_t random_below(uint64_t *state, uint64_t n);
 
 /* ---- the spool ---- */
 

@@ -14,20 +14,6 @@
 #define SIZE_MAX_BYTES (40u * 1024)
 #define SIZE_DOUBLINGS 8u /* from the smallest to beyond the largest */
 
-uint64_t random_next(uint64_t *state)
-{
-	uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
-
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}
-
-uint64_t random_below(uint64_t *state, uint64_t n)
-{
-	return random_next(state) % n;
-}
-
 static uint64_t draw_size(uint64_t *random)
 {
 	static const uint64_t common[] = { 900, 4096, 12288 };

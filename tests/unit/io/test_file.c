@@ -125,7 +125,7 @@ static void tells_each_state_of_a_file_from_the_next(void)
 
 static void compares_each_field_of_an_identity(void)
 {
-	const struct file_identity a = { 1, 2, 3, 4, 5, 6, 1, 0100600, FILE_ALIGN };
+	const struct file_identity a = { 1, 2, 3, 4, 5, 6, 1, 0100600, 0, FILE_ALIGN };
 
 	for (unsigned field = 0; field <= 5; field++) {
 		struct file_identity b = a;
