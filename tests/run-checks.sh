@@ -32,7 +32,7 @@ umask 022
 
 # Compilers first, one after the other: each uses all processors. Then the slow ones first.
 builds=(build-dev build-clang build-asan build-release build-fuzz)
-components=(live live-asan fuzz replay campaign demo unit unit-asan cli install layers headers symbols man docs
+components=(live live-asan agree fuzz replay campaign demo unit unit-asan cli install layers headers symbols man docs
 	scripts)
 
 cli_scripts() {
@@ -118,7 +118,7 @@ run_component() {
 			bash tests/lab/test-live.sh
 		;;
 	demo) by_status "make demo" make -s demo ;;
-	live | layers | headers | symbols | install | man | docs) make -s "check-$1" ;;
+	live | agree | layers | headers | symbols | install | man | docs) make -s "check-$1" ;;
 	scripts) check_scripts ;;
 	cli) echo "not ok cli: tests/cli holds no script that can be run" ;;
 	*/*) "$1" ;;
@@ -229,7 +229,7 @@ begin() {
 	local base=$out/${name//\//_}
 	mkdir -p "$tmp/${name//\//_}"
 	local folder=$tmp/${name//\//_}
-	case $name in live | live-asan | demo) folder=${TMPDIR:-/tmp} ;; esac # their servers run as other users
+	case $name in live | live-asan | agree | demo) folder=${TMPDIR:-/tmp} ;; esac # their servers run as other users
 	(
 		SECONDS=0
 		TMPDIR=$folder timeout -k 10 "$limit" bash tests/run-checks.sh --component "$name" \

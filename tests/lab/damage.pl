@@ -7,6 +7,16 @@
 #   damage.pl pick  DIR...            a victim: "DIR RECORD UID OFFSET" of the first one that fits
 #   damage.pl flip  FILE OFFSET BIT   one bit; a second call undoes it
 #   damage.pl cut   FILE BYTES        shorter by so many bytes
+#   damage.pl text  FILE FROM TO      the last FROM in a file becomes TO; \xNN stands for a byte
+#
+# And the way a program with a fault makes it: what has a CRC is right again afterwards. OFFSET and
+# LENGTH (4 or 8) are those of a number in the header of an index, or in the record of a UID;
+# VALUE is the new number.
+#
+#   damage.pl header INDEX OFFSET LENGTH VALUE
+#   damage.pl record INDEX UID OFFSET LENGTH VALUE
+#   damage.pl seal   INDEX FILE       the index has the CRC of this cyrus.header
+#   damage.pl keys   TWOSKIP VALUE    the header of a twoskip file announces so many keys
 #
 # A victim is a live message, not the first record of its index, whose file has one link only
 # and whose mailbox has at least three live messages. RECORD counts from 1, OFFSET is where that
@@ -16,6 +26,7 @@
 # Exit status: 0 done, else the message of die; `pick` dies when nothing fits.
 use strict;
 use warnings;
+use Compress::Raw::Zlib ();
 
 my $EXPUNGED = 0x80000000;
 
@@ -99,7 +110,84 @@ sub run_cut {
 	});
 }
 
-my %commands = (count => \&run_count, pick => \&run_pick, flip => \&run_flip, cut => \&run_cut);
+# Writes a file anew, into the same inode.
+sub change_file {
+	my ($path, $change) = @_;
+	my $bytes = read_file($path);
+	$change->($bytes) for $bytes;
+	keep_times($path, sub {
+		my ($fh) = @_;
+		truncate $fh, 0 or die "damage: $path: $!\n";
+		print $fh $bytes;
+	});
+}
+
+sub run_text {
+	my ($path, $from, $to) = @_;
+	s/\\x([0-9a-f]{2})/chr hex $1/gie for $from, $to;
+	change_file($path, sub {
+		my $at = rindex $_[0], $from;
+		$at >= 0 or die "damage: $path has no '$from'\n";
+		substr $_[0], $at, length $from, $to;
+	});
+}
+
+sub crc { return pack 'N', Compress::Raw::Zlib::crc32($_[0]) }
+
+# A number into a block whose last four bytes are the CRC of those before, if it has one.
+sub patch {
+	my ($block, $offset, $length, $value, $has_crc) = @_;
+	substr $block, $offset, $length, pack $length == 8 ? 'Q>' : 'N', $value;
+	substr $block, -4, 4, crc(substr $block, 0, -4) if $has_crc;
+	return $block;
+}
+
+sub run_header {
+	my ($path, $offset, $length, $value) = @_;
+	change_file($path, sub {
+		my ($version, $start) = unpack 'x8 N2', $_[0];
+		substr $_[0], 0, $start,
+			patch(substr($_[0], 0, $start), $offset, $length, $value, $version >= 12);
+	});
+}
+
+sub run_record {
+	my ($path, $uid, $offset, $length, $value) = @_;
+	change_file($path, sub {
+		my ($version, $start, $size, $count) = unpack 'x8 N4', $_[0];
+		for my $at (map { $start + $_ * $size } 0 .. $count - 1) {
+			my $record = substr $_[0], $at, $size;
+			next if $uid != unpack 'N', $record;
+			substr $_[0], $at, $size, patch($record, $offset, $length, $value, $version >= 12);
+			return;
+		}
+		die "damage: $path has no record of UID $uid\n";
+	});
+}
+
+sub run_seal {
+	my ($index, $header) = @_;
+	run_header($index, 96, 4, unpack 'N', crc(read_file($header)));
+}
+
+sub run_keys {
+	my ($path, $value) = @_;
+	change_file($path, sub {
+		substr $_[0], 0, 64, patch(substr($_[0], 0, 64), 32, 8, $value, 1);
+	});
+}
+
+my %commands = (
+	count => \&run_count,
+	pick => \&run_pick,
+	flip => \&run_flip,
+	cut => \&run_cut,
+	text => \&run_text,
+	header => \&run_header,
+	record => \&run_record,
+	seal => \&run_seal,
+	keys => \&run_keys,
+);
 my $name = shift @ARGV // '';
 my $run = $commands{$name} or die "damage: unknown command '$name'\n";
 $run->(@ARGV);
