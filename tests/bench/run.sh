@@ -1,12 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The benches of `assay scan`. Usage: run.sh [NAME...], all of them without a name; by `make bench
+# The benches of `assay scan`, and of what it is made of. Usage: run.sh [NAME...], all of them without a name; by `make bench
 # [NAME=n]` in the normal case.
 #
 #   scan-cold     files verified per second from the disk, beside sha1sum over the same files
 #   scan-warm     the same from the page cache
 #   scan-memory   peak memory, for 5,000 and for 50,000 messages
+#   index-parse   records of cyrus.index parsed per second on one core, CRCs and all (index.c)
+#   index-sums    the same with their sums, up to four sync CRCs each
+#   twoskip-list  records per second of a walk over a mailbox list of 1,000,000, from the page cache
 #
 # On an ext4 filesystem of their own in a loop device (disk.sh), 200,000 messages, cold; only root
 # can make it, so others skip them:
@@ -32,7 +35,8 @@
 # read at least nine tenths of the spool from a block device meanwhile. And the program must find a
 # bit that is flipped afterwards: one that reads nothing would be the fastest of all.
 #
-# Environment: ASSAY, MKSPOOL, RSS name the programs; ROUNDS (5); for a quick try MESSAGES=20000,
+# Environment: ASSAY, MKSPOOL, RSS, INDEX, DBREAD name the programs; ROUNDS (5); for a quick try
+# MESSAGES=20000,
 # and what else disk.sh names. Spools are kept in build/bench.
 # Exit status: 0 every bench ran and reached its target, 1 one was short or could not be measured,
 # 3 unknown name, 77 none was short but one was skipped.
@@ -44,6 +48,8 @@ cd "$(dirname "$0")/../.." || exit 1
 ASSAY=${ASSAY:-build/release/assay}
 MKSPOOL=${MKSPOOL:-build/release/tests/mkspool}
 RSS=${RSS:-$(dirname "$MKSPOOL")/rss}
+INDEX=${INDEX:-$(dirname "$MKSPOOL")/index}
+DBREAD=${DBREAD:-$(dirname "$MKSPOOL")/dbread}
 ROUNDS=${ROUNDS:-5}
 dir=$PWD/build/bench
 
@@ -52,7 +58,7 @@ dir=$PWD/build/bench
 # shellcheck source=disk.sh
 . tests/bench/disk.sh
 
-for program in "$ASSAY" "$MKSPOOL" "$RSS" "$ALLOCATED"; do
+for program in "$ASSAY" "$MKSPOOL" "$RSS" "$ALLOCATED" "$INDEX" "$DBREAD"; do
 	[ -x "$program" ] || die "no program at $program; use \`make bench\`"
 done
 mkdir -p "$dir" || exit 1
@@ -117,16 +123,52 @@ bench_scan_memory()
 	}' || short=$((short + 1))
 }
 
+# bench_index WHICH TARGET: records per second, beside their CRCs alone, which the target is not of.
+bench_index()
+{
+	"$INDEX" >"$temp/index" || die "index failed"
+	awk -F= -v which="$1" -v target="$2" '{ speed[$1] = $2 } END {
+		fits = speed[which] >= target
+		printf "bench index-%s measured=%.0f unit=records/s against=crc-alone peer=%.0f" \
+			" ratio=%.2f target=%d %s\n", which, speed[which], speed["crc"],
+			speed[which] / speed["crc"], target, fits ? "ok" : "short"
+		exit !fits
+	}' "$temp/index" || short=$((short + 1))
+}
+
+# A walk over a list as a repack leaves it; beside it the check of the whole file, which reads it twice.
+bench_twoskip_list()
+{
+	local file=$temp/list nr seconds whole
+	"$DBREAD" make "$file" 1000000 || die "$DBREAD cannot write a list"
+	read -r _ nr _ seconds _ < <("$DBREAD" list "$file" "$ROUNDS")
+	read -r _ _ _ whole _ < <("$DBREAD" check "$file" "$ROUNDS")
+	rm -f "$file"
+	[ "${nr:-0}" = 1000000 ] || die "${nr:-0} records were walked, not 1000000"
+	awk -v seconds="$seconds" -v whole="$whole" 'BEGIN {
+		walk = 1000000 / seconds; check = 1000000 / whole
+		printf "bench twoskip-list measured=%.0f unit=records/s against=check peer=%.0f" \
+			" ratio=%.2f target=1000000 %s\n", walk, check, walk / check,
+			walk >= 1000000 ? "ok" : "short"
+		exit walk < 1000000
+	}' || short=$((short + 1))
+}
+
 # shellcheck disable=SC2086 # a list of names
-[ $# -gt 0 ] || set -- scan-cold scan-warm scan-memory $DISK_BENCHES
+[ $# -gt 0 ] || set -- scan-cold scan-warm scan-memory index-parse index-sums twoskip-list \
+	$DISK_BENCHES
 for name in "$@"; do
 	case $name in
 	scan-cold) bench_scan_cold ;;
 	scan-warm) bench_scan_warm ;;
 	scan-memory) bench_scan_memory ;;
+	index-parse) bench_index parse 5000000 ;;
+	index-sums) bench_index sums 1500000 ;;
+	twoskip-list) bench_twoskip_list ;;
 	*)
 		if ! disk_bench "$name"; then
-			echo "bench: no bench named $name (scan-cold scan-warm scan-memory $DISK_BENCHES)" >&2
+			echo "bench: no bench named $name (scan-cold scan-warm scan-memory index-parse" \
+				"index-sums twoskip-list $DISK_BENCHES)" >&2
 			exit 3
 		fi
 		;;

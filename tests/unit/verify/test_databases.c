@@ -159,7 +159,7 @@ static void finds_a_directory_that_no_mailbox_owns(void)
 	make_dir(&s, "store/spool/uuid/-/-/--empty");
 	scan(&s);
 	check_only_finding(&s, "mailbox.unlisted  stray:", "");
-	CU_ASSERT_TRUE(strstr(s.findings[0], "uuid/-/-/--stray"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(s.findings[0], "uuid/-/-/--stray"));
 	scene_close(&s);
 }
 
