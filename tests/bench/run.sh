@@ -25,6 +25,11 @@
 #   page-cache        what a scan leaves in it
 #   polite            the 99th percentile of small reads by fio, beside a scan and alone
 #
+# Beside a real Cyrus (live.sh), which only root can start:
+#
+#   delivery-slowdown  time of a delivery to a store that is scanned meanwhile, beside the same
+#                      with a copy of the store being scanned
+#
 # The two sides of a comparison take turns within one run, and each round goes the other way round,
 # so that a disk whose speed drifts is unfair to neither; the ratio is the median of the ratios of
 # the rounds. Each bench prints its line last:
@@ -57,6 +62,8 @@ dir=$PWD/build/bench
 . tests/bench/lib.sh
 # shellcheck source=disk.sh
 . tests/bench/disk.sh
+# shellcheck source=live.sh
+. tests/bench/live.sh
 
 for program in "$ASSAY" "$MKSPOOL" "$RSS" "$ALLOCATED" "$INDEX" "$DBREAD"; do
 	[ -x "$program" ] || die "no program at $program; use \`make bench\`"
@@ -156,7 +163,7 @@ bench_twoskip_list()
 
 # shellcheck disable=SC2086 # a list of names
 [ $# -gt 0 ] || set -- scan-cold scan-warm scan-memory index-parse index-sums twoskip-list \
-	$DISK_BENCHES
+	$DISK_BENCHES delivery-slowdown
 for name in "$@"; do
 	case $name in
 	scan-cold) bench_scan_cold ;;
@@ -165,10 +172,11 @@ for name in "$@"; do
 	index-parse) bench_index parse 5000000 ;;
 	index-sums) bench_index sums 1500000 ;;
 	twoskip-list) bench_twoskip_list ;;
+	delivery-slowdown) bench_delivery_slowdown ;;
 	*)
 		if ! disk_bench "$name"; then
 			echo "bench: no bench named $name (scan-cold scan-warm scan-memory index-parse" \
-				"index-sums twoskip-list $DISK_BENCHES)" >&2
+				"index-sums twoskip-list $DISK_BENCHES delivery-slowdown)" >&2
 			exit 3
 		fi
 		;;
