@@ -127,8 +127,13 @@ expect_json() {
 }
 
 # The words of the filters. A closed finding may be repeated, an open one may not.
+#
+# True of a healthy pair, and so passed over: mailboxes_db.orphan_id, a notice. When 3.6.1 purges a
+# deleted mailbox it removes the record of its name and leaves that of its unique id.
 JQ_DEFS='
-def open_findings: map(select(.type == "finding" and (.state // "open") != "closed"));
+def is_true: .severity == "notice" and .code == "mailboxes_db.orphan_id";
+def open_findings: map(select(.type == "finding" and (.state // "open") != "closed"
+	and (is_true | not)));
 def summary: map(select(.type == "summary")) | last;
 def messages: summary | [.. | objects | .messages? | numbers] | first // 0;
 def rule($n): .[0].rules[] | select(.rule == $n);

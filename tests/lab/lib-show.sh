@@ -67,9 +67,15 @@ view_mailboxes() {
 		sed -E 's/"mtime": "[0-9]+", //; s/,$//' | sort
 }
 
+# Wherever they lie: each side archives by itself.
 view_spool() {
-	(cd "$(dir_of "$1" "$2")/spool" &&
-		find . -type f -name '[0-9]*.' -printf '%P\n' | sort | xargs -r -d '\n' sha1sum)
+	(
+		cd "$(dir_of "$1" "$2")" || return
+		for root in spool archive; do
+			[ ! -d "$root" ] || (cd "$root" && find . -type f -name '[0-9]*.' -printf '%P\n' |
+				xargs -r -d '\n' sha1sum)
+		done | sort -k 2
+	)
 }
 
 # SLOT VIEW WHAT: both sides' views are the same.

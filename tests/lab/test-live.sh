@@ -11,6 +11,8 @@
 #   LIVE_CHURN_SECONDS=20      length of the case churn (120 for a full run)
 #   LEGACY_DIRS=yes            mailboxes in directories by name, which renames move
 #   LIVE_SEED=1                which messages the damage falls on, what churn does
+#   LIVE_CYRUS=yes             the pair that the cases cyrus, cache-flip, annotations-flip and
+#                              header-flip need, which are not among the default ones
 #   LIVE_EVIDENCE=             a folder that keeps the output of failed calls
 #
 # Invariant: each case leaves the pair healthy and its damage undone, or says so by a failure.
@@ -31,6 +33,8 @@ WORK=
 . "$HERE/lib-live.sh"
 # shellcheck source=lib-churn.sh
 . "$HERE/lib-churn.sh"
+# shellcheck source=lib-cyrus.sh
+. "$HERE/lib-cyrus.sh"
 
 DAMAGES="flip truncate remove indexflip"
 ALL_CASES="lab drained"
@@ -39,6 +43,7 @@ for side in master replica; do
 done
 ALL_CASES="$ALL_CASES stale wedged-killed wedged-frozen wedged-looping master-only lost-event busy log-unreadable"
 ALL_CASES="$ALL_CASES never-scanned scanned-too-long-ago command churn"
+CYRUS_CASES="cyrus cache-flip annotations-flip header-flip"
 
 # --------------------------------------------------------------------- the lab itself
 
@@ -385,6 +390,10 @@ build_lab() {
 	trap cleanup EXIT
 	trap 'exit 130' INT TERM
 	chmod 755 "$WORK"
+	if [ "${LIVE_CYRUS:-}" = yes ]; then
+		EXTRA_IMAPD=$(cyrus_options)
+		export EXTRA_IMAPD
+	fi
 	populate && return
 	not_ok "lab: a drained pair" "$(tail -n 3 "$WORK/lab.log" | tr '\n' ' ')"
 	finish
@@ -427,8 +436,8 @@ run_case() { # NAME
 
 cases=${*:-$ALL_CASES}
 for name in $cases; do
-	[[ " $ALL_CASES " = *" $name "* ]] || {
-		echo "test-live: no case '$name'; there are: $ALL_CASES" >&2
+	[[ " $ALL_CASES $CYRUS_CASES " = *" $name "* ]] || {
+		echo "test-live: no case '$name'; there are: $ALL_CASES $CYRUS_CASES" >&2
 		exit 1
 	}
 done

@@ -151,7 +151,7 @@ static void finds_an_id_of_another_place_or_time(void)
 		if (i < 2)
 			at[i == 0 ? 6 : 3] = i == 0 ? 'l' : '2'; /* defaull, V 2... */
 		else
-			(void)snprintf(other, sizeof(other), "%%(T el%s", t.by_id[0] + 5);
+			(void)snprintf(other, sizeof(other), "%%(T el%.200s", t.by_id[0] + 5);
 		const struct record records[] = { { t.key_id[0], other },
 						  { t.key_id[1], t.by_id[1] },
 						  { t.key_name[0], t.by_name[0] },
