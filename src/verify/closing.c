@@ -34,6 +34,8 @@ static bool store_is_whole(const struct scanning *s, const char *object)
 		return s->quotas_whole;
 	if (begins(object, OBJECT_STRAY))
 		return s->strays_whole;
+	if (begins(object, OBJECT_ID))
+		return s->ids_whole;
 	return s->survey_whole;
 }
 

@@ -179,7 +179,7 @@ static int tell_id(struct scanning *s, const struct candidate *c, const char *id
 	struct buf path = BUF_NULL, object = BUF_NULL, a = BUF_NULL, b = BUF_NULL, name = BUF_NULL;
 
 	layout_add_mailboxes_db(&path, &s->target->imapd_conf);
-	buf_add_str(&object, "id:");
+	buf_add_str(&object, OBJECT_ID);
 	text_add_printable(&object, id ? span_of_str(id) : buf_span(&c->id));
 	text_add_printable(&a, recorded);
 	text_add_printable(&b, observed);
@@ -340,6 +340,7 @@ int ids_check(struct scanning *s)
 		r = ids_confirm(s, has_ids, merge.nr_orphans);
 	buf_fini(&merge.row_key);
 	buf_fini(&merge.row_name);
+	s->ids_whole = r >= 0 && !scanning_is_stopped(s);
 	if (r >= 0 || r == -ENOMEM)
 		return r < 0 ? r : 0;
 	return scanning_gap(s, NULL, "mailboxes.db", "it could not be gone through once more");

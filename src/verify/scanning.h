@@ -182,7 +182,7 @@ struct scanning {
 	struct map suspect_ids;	 /* unique ids about which the list does not agree with itself */
 	bool list_is_damaged;	 /* and the survey has said so */
 	bool databases_missed;	 /* something in the configdirectory was not judged */
-	bool databases_whole, quotas_whole, strays_whole; /* looked at, all of them */
+	bool ids_whole, databases_whole, quotas_whole, strays_whole; /* looked at, all of them */
 	struct map quotas;	 /* quota root: its place in quota_sums */
 	struct quota_sum *quota_sums;
 	size_t nr_quota_sums;
@@ -314,6 +314,7 @@ int ids_check(struct scanning *s) must_check;
 #define OBJECT_DATABASE "database:"
 #define OBJECT_QUOTA "quota:"
 #define OBJECT_STRAY "stray:"
+#define OBJECT_ID "id:"
 
 /* Checks what Cyrus keeps in the configdirectory. */
 int databases_check(struct scanning *s) must_check;

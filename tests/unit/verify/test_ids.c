@@ -227,6 +227,44 @@ static void finds_two_mailboxes_of_one_id_and_verifies_both(void)
 	scene_close(&s);
 }
 
+static uint64_t count_open(struct scene *s)
+{
+	uint64_t open = 99;
+
+	CU_ASSERT_EQUAL(state_finding_count_open(s->state, s->run.target, ASSAY_SEVERITY_NOTICE,
+						 &open),
+			0);
+	return open;
+}
+
+/* A scan of a part does not look at ids, and one of the whole does. */
+static void keeps_a_finding_open_until_the_list_was_looked_at_again(void)
+{
+	char name[] = "user.a";
+	char *mailboxes[] = { name };
+	struct scan_options part = { .settle_ns = 5 * NS_PER_MS, .readers = 1,
+				     .selection = { .mailboxes = mailboxes, .nr_mailboxes = 1 } };
+	struct texts t;
+	struct scene s;
+
+	begin(&s, false);
+	get_texts(&s, &t);
+	const struct record records[] = { { t.key_id[0], t.by_id[0] },
+					  { t.key_id[1], t.by_id[1] },
+					  { t.key_name[0], t.by_name[0] },
+					  { t.key_name[1], t.by_name[1] } };
+	write_list(&s, records + 1, 3);
+	scan(&s);
+	CU_ASSERT_EQUAL(count_open(&s), 1);
+	write_list(&s, records, 4);
+	scene_scan(&s, &part);
+	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
+	CU_ASSERT_EQUAL(count_open(&s), 1);
+	scan(&s);
+	CU_ASSERT_EQUAL(count_open(&s), 0);
+	scene_close(&s);
+}
+
 static const struct test_case cases[] = {
 	CASE(says_nothing_of_a_list_that_agrees),
 	CASE(finds_a_mailbox_without_a_record_of_its_id),
@@ -235,6 +273,7 @@ static const struct test_case cases[] = {
 	CASE(finds_an_id_whose_mailbox_is_gone),
 	CASE(takes_tombstones_for_what_they_are),
 	CASE(finds_two_mailboxes_of_one_id_and_verifies_both),
+	CASE(keeps_a_finding_open_until_the_list_was_looked_at_again),
 };
 
 const struct test_suite suite_verify_ids = { "verify/ids", cases, array_size(cases) };
