@@ -298,7 +298,10 @@ static int ids_confirm(struct scanning *s, bool has_ids, uint64_t nr_orphans)
 	for (size_t i = 0; r == 0 && i < candidates.nr; i++) {
 		r = judge(s, &candidates.all[i], has_ids);
 		if (r == IS_ORPHAN) {
-			orphan = orphan ? orphan : &candidates.all[i];
+			/* The first by its id, so that every scan names the same one. */
+			if (!orphan || span_compare(buf_span(&candidates.all[i].id),
+						    buf_span(&orphan->id)) < 0)
+				orphan = &candidates.all[i];
 			r = 0;
 		}
 	}
