@@ -45,6 +45,7 @@ live_up()
 	# shellcheck disable=SC2317 # called by the trap
 	trap 'live_down; close_disks; rm -rf "$temp"' EXIT
 	# deliver.db would grow from round to round.
+	# shellcheck disable=SC2015 # whatever fails, there is no lab
 	EXTRA_IMAPD='duplicatesuppression: no' \
 		taskset -c 0 tests/lab/lab.sh -b "$LIVE_LAB" up >>"$temp/lab.log" 2>&1 &&
 		lab deliver 200 3 1 small && lab sync 60 && lab crash-replication term-client &&
@@ -64,7 +65,8 @@ live_reset()
 live_copy()
 {
 	rm -rf "$LIVE_LAB/copy"
-	mkdir "$LIVE_LAB/copy" && cp -a "$live/conf" "$live/spool" "$LIVE_LAB/copy/" || die "no copy"
+	mkdir "$LIVE_LAB/copy" || die "no copy"
+	cp -a "$live/conf" "$live/spool" "$LIVE_LAB/copy/" || die "no copy"
 	sed "s|$live|$LIVE_LAB/copy|" "$conf" >"$LIVE_LAB/copy/imapd.conf"
 	sync # or the first to read it writes it, and whoever delivers waits
 }
@@ -124,6 +126,7 @@ deliver()
 
 bench_delivery_slowdown()
 {
+	# shellcheck disable=SC2153 # run.sh sets ROUNDS
 	local round rounds=$((3 * ROUNDS)) us scans live conf
 	local live_us copy_us alone_us live_scans copy_scans
 	# shellcheck disable=SC2317 # called by in_turns

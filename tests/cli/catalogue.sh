@@ -329,6 +329,8 @@ records() {
 		"warning index.sync_crc $box - $index"
 	row F15 modern same "the sync CRC of annotations" 'header $A/cyrus.index 120 4 77' \
 		"warning index.sync_crc $box - $index"
+	row "1.5" modern nothing "another length of its header" 'record $A/cyrus.index 9 16 4 7' \
+		"warning index.header_size $box 9 $index"
 	row F45 modern same "changed in a time to come" 'record $A/cyrus.index 9 28 4 4000000000' \
 		"notice index.future $box 9 $index"
 }
@@ -454,12 +456,10 @@ lists() {
 		'sed -i "/partition-two/d" imapd.conf' "gap user.carol -"
 	row F45 flat same "deleted in a time to come" future_name \
 		"notice mailbox.future $deleted.EB05A56B - $OLD"
-	row F39 modern '^critical database' "one flipped bit in the list" 'flip conf/mailboxes.db 5000' \
-		"critical mailboxes_db.corrupt - - $list" "gap - $list" \
-		"critical database.corrupt - - $list" instead
-	row F39 modern '^critical database' "the list announces another number of keys" 'keys conf/mailboxes.db 7' \
-		"critical mailboxes_db.corrupt - - $list" "gap - $list" \
-		"critical database.corrupt - - $list" instead
+	row F39 modern same "one flipped bit in the list" 'flip conf/mailboxes.db 5000' \
+		"critical mailboxes_db.corrupt - - $list" "gap - $list" instead
+	row F39 modern same "the list announces another number of keys" 'keys conf/mailboxes.db 7' \
+		"critical mailboxes_db.corrupt - - $list" "gap - $list" instead
 }
 
 databases() {
@@ -544,9 +544,9 @@ main() {
 		expect_exit "$store, as Cyrus left it: exit 0" 0
 		ONLY=()
 	done
-	check "F22 modern: Cyrus left two records of ids without a mailbox, and that is all" \
+	check "F22 modern: Cyrus left records of ids without a mailbox, and that is all" \
 		"$(tr '\n' ';' <"$WORK/as_kept.modern")" test "$(cut -d' ' -f1,2 "$WORK/as_kept.modern" |
-		sort | uniq -c | tr -s ' ' ' ')" = " 2 notice mailboxes_db.orphan_id"
+		sort | uniq -c | tr -s ' ' ' ')" = " 1 notice mailboxes_db.orphan_id"
 	check "nothing is found in the others" "something is" \
 		test -z "$(cat "$WORK"/as_kept.{flat,plain,legacy,versions})"
 	messages
