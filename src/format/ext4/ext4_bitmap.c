@@ -34,16 +34,9 @@ static int ranges_add(struct ranges *ranges, uint64_t off, uint64_t len)
 	return r;
 }
 
-struct group {
-	uint64_t first; /* its first block */
-	uint64_t nr_blocks;
-	uint64_t nr_clusters;
-	uint32_t ratio; /* blocks of a cluster */
-};
-
-static struct group group_of(const struct ext4 *fs, uint32_t index)
+struct ext4_group ext4_group_of(const struct ext4 *fs, uint32_t index)
 {
-	struct group group = { .ratio = fs->info.cluster_size / fs->info.block_size };
+	struct ext4_group group = { .ratio = fs->info.cluster_size / fs->info.block_size };
 	uint64_t per_group = fs->lib->super->s_blocks_per_group;
 
 	group.first = fs->first_block + index * per_group;
@@ -54,7 +47,7 @@ static struct group group_of(const struct ext4 *fs, uint32_t index)
 }
 
 /* Marks those blocks that lie in the group. */
-static void mark(uint8_t *bitmap, const struct group *group, uint64_t block, uint64_t nr)
+static void mark(uint8_t *bitmap, const struct ext4_group *group, uint64_t block, uint64_t nr)
 {
 	for (uint64_t i = 0; i < nr && i < group->nr_blocks; i++) {
 		uint64_t at = block + i - group->first; /* huge for one below */
@@ -63,8 +56,7 @@ static void mark(uint8_t *bitmap, const struct group *group, uint64_t block, uin
 	}
 }
 
-static void mark_own_metadata(const struct ext4 *fs, uint32_t index, const struct group *group,
-			      uint8_t *bitmap)
+void ext4_each_own_block(const struct ext4 *fs, uint32_t index, ext4_own_fn fn, void *ctx)
 {
 	blk64_t super, old_desc, new_desc;
 	uint64_t nr_old = fs->lib->desc_blocks + fs->lib->super->s_reserved_gdt_blocks;
@@ -73,29 +65,41 @@ static void mark_own_metadata(const struct ext4 *fs, uint32_t index, const struc
 		nr_old = fs->lib->super->s_first_meta_bg;
 	(void)ext2fs_super_and_bgd_loc2(fs->lib, index, &super, &old_desc, &new_desc, NULL);
 	if (super || index == 0)
-		mark(bitmap, group, super, 1);
+		fn(super, 1, ctx);
 	if (old_desc)
-		mark(bitmap, group, old_desc, nr_old);
+		fn(old_desc, nr_old, ctx);
 	if (new_desc)
-		mark(bitmap, group, new_desc, 1);
-	mark(bitmap, group, ext2fs_block_bitmap_loc(fs->lib, index), 1);
-	mark(bitmap, group, ext2fs_inode_bitmap_loc(fs->lib, index), 1);
-	mark(bitmap, group, ext2fs_inode_table_loc(fs->lib, index),
-	     fs->lib->inode_blocks_per_group);
+		fn(new_desc, 1, ctx);
+	fn(ext2fs_block_bitmap_loc(fs->lib, index), 1, ctx);
+	fn(ext2fs_inode_bitmap_loc(fs->lib, index), 1, ctx);
+	fn(ext2fs_inode_table_loc(fs->lib, index), fs->lib->inode_blocks_per_group, ctx);
 }
 
-/* `bitmap` has room for a block. */
-static int bitmap_read(struct ext4 *fs, uint32_t index, const struct group *group, uint8_t *bitmap)
+struct marking {
+	uint8_t *bitmap;
+	const struct ext4_group *group;
+};
+
+static void mark_own(uint64_t block, uint64_t nr, void *ctx)
 {
+	const struct marking *marking = ctx;
+
+	mark(marking->bitmap, marking->group, block, nr);
+}
+
+int ext4_bitmap_read(struct ext4 *fs, uint32_t index, uint8_t *bitmap)
+{
+	struct ext4_group group = ext4_group_of(fs, index);
+	struct marking marking = { bitmap, &group };
 	uint64_t per_group = fs->lib->super->s_clusters_per_group;
 
 	if (!ext2fs_group_desc_csum_verify(fs->lib, index) || per_group == 0 || per_group % 8 ||
-	    per_group / 8 > fs->info.block_size || group->nr_clusters > per_group)
+	    per_group / 8 > fs->info.block_size || group.nr_clusters > per_group)
 		return -EBADMSG;
 	if (ext2fs_has_group_desc_csum(fs->lib) &&
 	    ext2fs_bg_flags_test(fs->lib, index, EXT2_BG_BLOCK_UNINIT)) {
 		memset(bitmap, 0, fs->info.block_size);
-		mark_own_metadata(fs, index, group, bitmap);
+		ext4_each_own_block(fs, index, mark_own, &marking);
 		return 0;
 	}
 	int r = ext4_read_block(fs, ext2fs_block_bitmap_loc(fs->lib, index), bitmap);
@@ -111,7 +115,7 @@ static bool bit(const uint8_t *bitmap, uint64_t i)
 	return bitmap[i / 8] & 1u << i % 8;
 }
 
-static int bitmap_tell(const struct ext4 *fs, const struct group *group, const uint8_t *bitmap,
+static int bitmap_tell(const struct ext4 *fs, const struct ext4_group *group, const uint8_t *bitmap,
 		       struct ranges *ranges)
 {
 	uint64_t unit = fs->info.block_size;
@@ -139,8 +143,8 @@ int ext4_each_allocated(struct ext4 *fs, ext4_range_fn fn, void *ctx)
 	if (!bitmap)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < fs->info.nr_groups && r == 0; i++) {
-		struct group group = group_of(fs, i);
-		int bad = bitmap_read(fs, i, &group, bitmap);
+		struct ext4_group group = ext4_group_of(fs, i);
+		int bad = ext4_bitmap_read(fs, i, bitmap);
 		if (bad == 0)
 			r = bitmap_tell(fs, &group, bitmap, &ranges);
 		else if (error == 0)

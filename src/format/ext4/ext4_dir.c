@@ -34,7 +34,7 @@ static void dir_note(struct dir_walk *walk, int error)
 }
 
 /* Blocks of 64 KiB do not fit into 16 bits, and have a notation of their own. */
-static uint32_t record_len(const uint8_t *entry, uint64_t block_len)
+uint32_t ext4_record_len(const uint8_t *entry, uint64_t block_len)
 {
 	uint32_t len = le16_at(entry + 4);
 
@@ -66,7 +66,7 @@ static int dir_entries(struct dir_walk *walk, struct span block)
 			dir_note(walk, -EBADMSG);
 			return 0;
 		}
-		uint32_t len = record_len(entry, block.len), ino = le32_at(entry);
+		uint32_t len = ext4_record_len(entry, block.len), ino = le32_at(entry);
 		if (len < ENTRY_LEN || len % 4 || len > left) {
 			dir_note(walk, -EBADMSG);
 			return 0;
@@ -106,7 +106,7 @@ static bool hash_csum_is_right(uint32_t seed, const uint8_t *block, uint64_t blo
 	return ext2fs_crc32c_le(crc, zero, 4) == le32_at(block + tail + 4);
 }
 
-static bool dir_csum_is_right(const struct ext4 *fs, uint32_t seed, const uint8_t *block)
+bool ext4_dir_csum_is_right(const struct ext4 *fs, uint32_t seed, const uint8_t *block)
 {
 	uint64_t len = fs->info.block_size;
 	const uint8_t *tail = block + len - TAIL_LEN;
@@ -116,10 +116,10 @@ static bool dir_csum_is_right(const struct ext4 *fs, uint32_t seed, const uint8_
 	if (le32_at(tail) == 0 && le16_at(tail + 4) == TAIL_LEN && tail[6] == 0 &&
 	    tail[7] == TAIL_TYPE)
 		return ext2fs_crc32c_le(seed, block, len - TAIL_LEN) == le32_at(tail + 8);
-	if (record_len(block, len) == len)
+	if (ext4_record_len(block, len) == len)
 		return hash_csum_is_right(seed, block, len, 8);
 	/* The root has the entries `.` and `..`, each of 12 bytes, and 8 bytes about itself. */
-	return record_len(block, len) == 12 && record_len(block + 12, len) == len - 12 &&
+	return ext4_record_len(block, len) == 12 && ext4_record_len(block + 12, len) == len - 12 &&
 	       block[29] == 8 && hash_csum_is_right(seed, block, len, 32);
 }
 
@@ -133,7 +133,7 @@ static int dir_extent(struct dir_walk *walk, const struct ext4_extent *extent, u
 
 	for (uint64_t off = 0; off < extent->len && r == 0; off += unit) {
 		int error = ext4_read_block(fs, (extent->physical + off) / unit, block);
-		if (error == 0 && !dir_csum_is_right(fs, walk->work.csum_seed, block))
+		if (error == 0 && !ext4_dir_csum_is_right(fs, walk->work.csum_seed, block))
 			error = -EBADMSG;
 		if (error)
 			dir_note(walk, error);

@@ -23,6 +23,19 @@ struct ext4 {
 	bool metadata_csum;
 };
 
+/*
+ * What a check wants to know of a map beside its extents: every block that holds a part of it, and
+ * every run whole, also what lies behind the size of the file. With hooks a damaged part of a tree
+ * does not end the walk: what is beside it is walked, and the first error returned at the end.
+ * Non-zero stops the walk and is returned; errors of theirs may not be -EBADMSG.
+ */
+struct ext4_map_hooks {
+	/* `error` is 0, or what is wrong with the block, and `what` says so; a root has block 0. */
+	int (*node)(uint64_t block, int error, const char *what, void *ctx);
+	int (*run)(uint64_t physical, uint64_t nr_blocks, void *ctx);
+	void *ctx;
+};
+
 /* An inode under work; ext4_work_fini frees, and may be called twice. */
 struct ext4_work {
 	struct ext4_inode inode;
@@ -35,6 +48,7 @@ struct ext4_work {
 	size_t nr_extents, cap_extents;
 	uint8_t *nodes;	   /* a block for each level of a map */
 	uint32_t nr_nodes; /* blocks of the map that were read */
+	const struct ext4_map_hooks *hooks; /* borrowed; NULL: none */
 };
 
 #define EXT4_WORK_NULL ((struct ext4_work){ .stored = { NULL, 0, 0, false } })
@@ -71,6 +85,32 @@ int ext4_group_table(struct ext4 *fs, uint32_t group, uint64_t *ret_off) must_ch
 int ext4_inode_parse(struct ext4 *fs, uint32_t ino, struct ext4_work *work) must_check;
 /* Reads the inode too, and what of its content stands in it. */
 int ext4_inode_load(struct ext4 *fs, uint32_t ino, struct ext4_work *work) must_check;
+
+/*
+ * Every inode of a group that its table holds, in use or not, with its raw bytes in work->raw. As
+ * ext4_scan_inodes, but for inodes that were never used, of which nothing is told.
+ */
+typedef int (*ext4_work_fn)(struct ext4_work *work, int error, void *ctx);
+int ext4_scan_group(struct ext4 *fs, uint32_t group, const struct ext4_map_hooks *hooks,
+		    ext4_work_fn fn, void *ctx) must_check;
+
+/* ext4_dir.c: the rules of one block of a directory. */
+uint32_t ext4_record_len(const uint8_t *entry, uint64_t block_len);
+bool ext4_dir_csum_is_right(const struct ext4 *fs, uint32_t seed, const uint8_t *block) must_check;
+
+/* ext4_bitmap.c */
+struct ext4_group {
+	uint64_t first; /* its first block */
+	uint64_t nr_blocks;
+	uint64_t nr_clusters;
+	uint32_t ratio; /* blocks of a cluster */
+};
+struct ext4_group ext4_group_of(const struct ext4 *fs, uint32_t index);
+/* Every run of blocks that is the group's own metadata; it may reach out of the group. */
+typedef void (*ext4_own_fn)(uint64_t block, uint64_t nr, void *ctx);
+void ext4_each_own_block(const struct ext4 *fs, uint32_t index, ext4_own_fn fn, void *ctx);
+/* The block bitmap of a group; `bitmap` has room for a block. -EBADMSG or the errno of the read. */
+int ext4_bitmap_read(struct ext4 *fs, uint32_t index, uint8_t *bitmap) must_check;
 
 /* ext4_map.c: fills work->extents from i_block. */
 int ext4_map_read(struct ext4 *fs, struct ext4_work *work) must_check;

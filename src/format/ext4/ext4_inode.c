@@ -135,19 +135,33 @@ int ext4_inode_load(struct ext4 *fs, uint32_t ino, struct ext4_work *work)
 	return r ? r : ext4_inline_read(fs, work);
 }
 
-static int tell(struct ext4_work *work, uint32_t ino, int error, ext4_inode_fn fn, void *ctx)
+static int tell(struct ext4_work *work, uint32_t ino, int error, ext4_work_fn fn, void *ctx)
 {
 	if (error)
 		work->inode = (struct ext4_inode){ .ino = ino };
-	return fn(&work->inode, error, ctx);
+	return fn(work, error, ctx);
+}
+
+/* Hands on what everybody may see. */
+struct plain_scan {
+	ext4_inode_fn fn;
+	void *ctx;
+};
+
+static int tell_plain(struct ext4_work *work, int error, void *ctx)
+{
+	struct plain_scan *plain = ctx;
+
+	return plain->fn(&work->inode, error, plain->ctx);
 }
 
 int ext4_read_inode(struct ext4 *fs, uint32_t ino, ext4_inode_fn fn, void *ctx)
 {
 	struct ext4_work work cleanup(ext4_work_fini) = EXT4_WORK_NULL;
+	struct plain_scan plain = { fn, ctx };
 	int error = ext4_inode_load(fs, ino, &work);
 
-	return tell(&work, ino, error, fn, ctx);
+	return tell(&work, ino, error, tell_plain, &plain);
 }
 
 /* ---- many at once ---- */
@@ -156,7 +170,7 @@ struct inode_scan {
 	struct ext4 *fs;
 	const uint32_t *wanted;
 	size_t nr;
-	ext4_inode_fn fn;
+	ext4_work_fn fn;
 	void *ctx;
 	struct ext4_work work;
 	uint8_t *chunk;
@@ -244,8 +258,8 @@ static int scan_walk(struct inode_scan *scan)
 	return r;
 }
 
-int ext4_scan_inodes(struct ext4 *fs, const uint32_t *wanted, size_t nr, ext4_inode_fn fn,
-		     void *ctx)
+static int scan_inodes(struct ext4 *fs, const uint32_t *wanted, size_t nr,
+		       const struct ext4_map_hooks *hooks, ext4_work_fn fn, void *ctx)
 {
 	struct inode_scan scan = {
 		.fs = fs,
@@ -257,11 +271,41 @@ int ext4_scan_inodes(struct ext4 *fs, const uint32_t *wanted, size_t nr, ext4_in
 		.chunk_len = max_of(CHUNK_LEN, (uint64_t)fs->info.block_size),
 	};
 
+	scan.work.hooks = hooks;
 	scan.chunk = malloc(scan.chunk_len + sizeof(struct ext2_inode_large));
 	if (!scan.chunk)
 		return -ENOMEM;
 	int r = scan_walk(&scan);
 	ext4_work_fini(&scan.work);
 	free(scan.chunk);
+	return r;
+}
+
+int ext4_scan_inodes(struct ext4 *fs, const uint32_t *wanted, size_t nr, ext4_inode_fn fn,
+		     void *ctx)
+{
+	struct plain_scan plain = { fn, ctx };
+
+	return scan_inodes(fs, wanted, nr, NULL, tell_plain, &plain);
+}
+
+int ext4_scan_group(struct ext4 *fs, uint32_t group, const struct ext4_map_hooks *hooks,
+		    ext4_work_fn fn, void *ctx)
+{
+	uint32_t first = group * fs->info.inodes_per_group + 1;
+	uint32_t nr = min_of(fs->info.inodes_per_group, fs->info.nr_inodes - (first - 1));
+	uint32_t *wanted;
+
+	while (nr && is_never_used(fs, first + nr - 1))
+		nr--;
+	if (nr == 0)
+		return 0;
+	wanted = malloc(nr * sizeof(*wanted));
+	if (!wanted)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < nr; i++)
+		wanted[i] = first + i;
+	int r = scan_inodes(fs, wanted, nr, hooks, fn, ctx);
+	free(wanted);
 	return r;
 }

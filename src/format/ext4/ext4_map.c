@@ -24,7 +24,20 @@ struct map {
 	struct ext4_work *work;
 	uint64_t limit; /* blocks up to the size of the file */
 	uint64_t next;	/* the first block that may come now: both walks ascend */
+	int error;	/* the first that hooks went past */
 };
+
+/* Tells of a block of the map. What is wrong with it ends the walk where nobody listens. */
+static int map_told(struct map *map, uint64_t block, int error, const char *what)
+{
+	const struct ext4_map_hooks *hooks = map->work->hooks;
+
+	if (!hooks)
+		return error;
+	if (map->error == 0)
+		map->error = error;
+	return hooks->node(block, error, what, hooks->ctx);
+}
 
 static int map_grow(struct ext4_work *work)
 {
@@ -50,6 +63,11 @@ static int map_add(struct map *map, uint64_t logical, uint64_t physical, uint64_
 	if (physical < map->fs->first_block || physical >= map->fs->nr_blocks ||
 	    nr_blocks > map->fs->nr_blocks - physical)
 		return -EBADMSG;
+	if (work->hooks) {
+		int r = work->hooks->run(physical, nr_blocks, work->hooks->ctx);
+		if (r)
+			return r;
+	}
 	if (logical >= map->limit)
 		return 0;
 	struct ext4_extent e = { logical * unit, physical * unit,
@@ -100,7 +118,7 @@ static bool tree_csum_is_right(const struct map *map, uint8_t *node)
 	       ext2fs_crc32c_le(map->work->csum_seed, node, len) == le32_at(node + len);
 }
 
-/* Each leaf entry: first block, length (beyond 32,768: unwritten), where. */
+/* Each leaf entry: first block, length (beyond 32,768: unwritten), where. -EBADMSG: an entry. */
 static int tree_leaf(struct map *map, const uint8_t *entries, unsigned nr, uint64_t end)
 {
 	for (unsigned i = 0; i < nr; i++) {
@@ -121,10 +139,27 @@ static int tree_leaf(struct map *map, const uint8_t *entries, unsigned nr, uint6
 	return 0;
 }
 
-static int tree_walk(struct map *map, const uint8_t *node, uint32_t len, unsigned depth,
+static int tree_walk(struct map *map, const uint8_t *node, uint64_t block, unsigned depth,
 		     uint64_t end);
 
-/* Each index entry: first block, the node that holds what begins there. */
+/* Reads the node `block` and what is below it, up to the logical block `end`. */
+static int tree_descend(struct map *map, uint64_t block, unsigned depth, uint64_t end)
+{
+	uint8_t *node;
+
+	int r = map_read_node(map, block, depth, &node);
+	if (r == -ENOMEM || r == -EFBIG)
+		return r;
+	if (r)
+		return map_told(map, block, r, "cannot be read");
+	if (!tree_csum_is_right(map, node))
+		return map_told(map, block, -EBADMSG, "its checksum is wrong");
+	if (le16_at(node + 2) == 0)
+		return map_told(map, block, -EBADMSG, "it holds nothing");
+	return tree_walk(map, node, block, depth, end);
+}
+
+/* Each index entry: first block, the node that holds what begins there. -EBADMSG: an entry. */
 static int tree_index(struct map *map, const uint8_t *entries, unsigned nr, unsigned depth,
 		      uint64_t end)
 {
@@ -133,34 +168,43 @@ static int tree_index(struct map *map, const uint8_t *entries, unsigned nr, unsi
 		uint64_t first = le32_at(entry);
 		uint64_t child_end = i + 1 < nr ? le32_at(entry + TREE_ENTRY_LEN) : end;
 		uint64_t block = (uint64_t)le16_at(entry + 8) << 32 | le32_at(entry + 4);
-		uint8_t *child;
-		if (first < map->next || child_end <= first || child_end > end)
+		if (first < map->next || child_end <= first || child_end > end ||
+		    block < map->fs->first_block || block >= map->fs->nr_blocks)
 			return -EBADMSG;
 		map->next = first;
-		int r = map_read_node(map, block, depth - 1, &child);
+		int r = tree_descend(map, block, depth - 1, child_end);
 		if (r)
 			return r;
-		if (le16_at(child + 2) == 0 || !tree_csum_is_right(map, child))
-			return -EBADMSG;
-		r = tree_walk(map, child, map->fs->info.block_size, depth - 1, child_end);
-		if (r)
-			return r;
+		/* A node that was passed over could have reached as far as this. */
+		if (map->error)
+			map->next = child_end;
 	}
 	return 0;
 }
 
-/* `end` is the block at which the range of the node ends. Recursion is `depth` deep at most. */
-static int tree_walk(struct map *map, const uint8_t *node, uint32_t len, unsigned depth,
+/*
+ * `end` is the block at which the range of the node ends; `block` is 0 for the root, which is as long
+ * as the map in an inode. Recursion is `depth` deep at most.
+ */
+static int tree_walk(struct map *map, const uint8_t *node, uint64_t block, unsigned depth,
 		     uint64_t end)
 {
+	uint32_t len = block ? map->fs->info.block_size : INODE_BLOCK_LEN;
 	unsigned nr = le16_at(node + 2), max = le16_at(node + 4);
+	int r;
 
 	if (le16_at(node) != TREE_MAGIC || le16_at(node + 6) != depth || nr > max ||
 	    TREE_ENTRY_LEN * (max + 1) > len)
-		return -EBADMSG;
+		return map_told(map, block, -EBADMSG, "its head is wrong");
 	if (depth == 0)
-		return tree_leaf(map, node + TREE_ENTRY_LEN, nr, end);
-	return tree_index(map, node + TREE_ENTRY_LEN, nr, depth, end);
+		r = tree_leaf(map, node + TREE_ENTRY_LEN, nr, end);
+	else
+		r = tree_index(map, node + TREE_ENTRY_LEN, nr, depth, end);
+	if (r == -EBADMSG)
+		return map_told(map, block, r, "an entry is wrong");
+	if (r == 0 && map->work->hooks && block)
+		return map_told(map, block, 0, "");
+	return r;
 }
 
 static int tree_read(struct map *map, const uint8_t *root)
@@ -168,8 +212,8 @@ static int tree_read(struct map *map, const uint8_t *root)
 	unsigned depth = le16_at(root + 6);
 
 	if (depth > TREE_DEPTH_MAX || (depth > 0 && le16_at(root + 2) == 0))
-		return -EBADMSG;
-	return tree_walk(map, root, INODE_BLOCK_LEN, depth, TREE_LIMIT);
+		return map_told(map, 0, -EBADMSG, "its head is wrong");
+	return tree_walk(map, root, 0, depth, TREE_LIMIT);
 }
 
 /* One pointer of the older map, `level` steps above the data; 0 is a hole. */
@@ -192,9 +236,20 @@ static int pointer_walk(struct map *map, uint32_t block, unsigned level)
 		map->next++;
 		return r;
 	}
+	uint64_t end = map->next + reach;
 	int r = map_read_node(map, block, level - 1, &node);
+	if (r && map->work->hooks && r != -ENOMEM && r != -EFBIG) {
+		map->next = end;
+		return map_told(map, block, r, "cannot be read");
+	}
+	if (r == 0 && map->work->hooks)
+		r = map_told(map, block, 0, "");
 	for (uint64_t i = 0; i < per_node && r == 0; i++)
 		r = pointer_walk(map, le32_at(node + 4 * i), level - 1);
+	if (r == -EBADMSG && map->work->hooks) {
+		map->next = end;
+		return map_told(map, block, r, "a pointer is wrong");
+	}
 	return r;
 }
 
@@ -206,7 +261,9 @@ static int pointers_read(struct map *map, const uint8_t *pointers)
 		r = pointer_walk(map, le32_at(pointers + 4 * i),
 				 i < MAP_DIRECT ? 0 : i - MAP_DIRECT + 1);
 	/* What no pointer can reach is a hole that no file has. */
-	return r == 0 && map->next < map->limit ? -EBADMSG : r;
+	if (r == 0 && map->next < map->limit)
+		r = -EBADMSG;
+	return r == -EBADMSG ? map_told(map, 0, r, "a pointer is wrong") : r;
 }
 
 int ext4_map_read(struct ext4 *fs, struct ext4_work *work)
@@ -220,5 +277,5 @@ int ext4_map_read(struct ext4 *fs, struct ext4_work *work)
 	int r = work->flags & EXT4_EXTENTS_FL ? tree_read(&map, root) : pointers_read(&map, root);
 	work->inode.extents = work->extents;
 	work->inode.nr_extents = work->nr_extents;
-	return r;
+	return r ? r : map.error;
 }
