@@ -30,13 +30,13 @@ int ext4_error(errcode_t error)
 	}
 }
 
-/* Holds the geometry against the source, before anything is allocated by it. */
-static int super_check(struct source *src)
+/* Holds the geometry against the source, before anything is allocated by it. `off` in bytes. */
+static int super_check(struct source *src, uint64_t off)
 {
 	struct ext2_super_block super;
 	uint64_t size, len, nr_blocks;
 
-	int r = source_read_exact(src, SUPER_OFF, &super, sizeof(super));
+	int r = source_read_exact(src, off, &super, sizeof(super));
 	if (r)
 		return r == -ENODATA ? -EPROTONOSUPPORT : r;
 	if (le16toh(super.s_magic) != EXT2_SUPER_MAGIC)
@@ -89,12 +89,13 @@ static int info_fill(struct ext4 *fs)
 	return 0;
 }
 
-int ext4_open(struct source *src, struct ext4 **ret_fs)
+/* `block` is where the superblock is, in blocks of `block_size`; 0: the primary. */
+static int open_by(struct source *src, uint64_t block, uint32_t block_size, struct ext4 **ret_fs)
 {
 	char name[EXT4_IO_NAME_SIZE];
 
 	*ret_fs = NULL;
-	int r = super_check(src);
+	int r = super_check(src, block ? block * block_size : SUPER_OFF);
 	if (r)
 		return r;
 	struct ext4 *fs = calloc(1, sizeof(*fs));
@@ -103,8 +104,8 @@ int ext4_open(struct source *src, struct ext4 **ret_fs)
 	fs->src = src;
 	ext4_io_name(src, name);
 	r = ext4_error(ext2fs_open2(
-		name, NULL, EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES | EXT2_FLAG_SKIP_MMP, 0,
-		0, ext4_io_manager(), &fs->lib));
+		name, NULL, EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES | EXT2_FLAG_SKIP_MMP,
+		(int)block, block_size, ext4_io_manager(), &fs->lib));
 	if (r == 0)
 		r = info_fill(fs);
 	if (r) {
@@ -113,6 +114,16 @@ int ext4_open(struct source *src, struct ext4 **ret_fs)
 	}
 	*ret_fs = fs;
 	return 0;
+}
+
+int ext4_open(struct source *src, struct ext4 **ret_fs)
+{
+	return open_by(src, 0, 0, ret_fs);
+}
+
+int ext4_open_backup(struct source *src, uint64_t block, uint32_t block_size, struct ext4 **ret_fs)
+{
+	return block > INT32_MAX ? -EBADMSG : open_by(src, block, block_size, ret_fs);
 }
 
 void ext4_close(struct ext4 *fs)

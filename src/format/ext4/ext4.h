@@ -56,6 +56,11 @@ struct ext4_info {
  */
 int ext4_open(struct source *src, struct ext4 **ret_fs) must_check;
 
+/* The same by the backup of the superblock in `block`, counted in blocks of `block_size` bytes, with
+ * the backups of group descriptors behind it. */
+int ext4_open_backup(struct source *src, uint64_t block, uint32_t block_size,
+		     struct ext4 **ret_fs) must_check;
+
 /* NULL does nothing. Sources opened from it must have been closed. */
 void ext4_close(struct ext4 *fs);
 

@@ -31,8 +31,9 @@ struct ext4 {
  */
 struct ext4_map_hooks {
 	/* `error` is 0, or what is wrong with the block, and `what` says so; a root has block 0. */
-	int (*node)(uint64_t block, int error, const char *what, void *ctx);
-	int (*run)(uint64_t physical, uint64_t nr_blocks, void *ctx);
+	int (*node)(uint32_t ino, uint64_t block, int error, const char *what, void *ctx);
+	int (*run)(uint32_t ino, uint64_t logical, uint64_t physical, uint64_t nr_blocks,
+		   bool unwritten, void *ctx);
 	void *ctx;
 };
 

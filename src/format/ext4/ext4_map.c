@@ -36,7 +36,7 @@ static int map_told(struct map *map, uint64_t block, int error, const char *what
 		return error;
 	if (map->error == 0)
 		map->error = error;
-	return hooks->node(block, error, what, hooks->ctx);
+	return hooks->node(map->work->inode.ino, block, error, what, hooks->ctx);
 }
 
 static int map_grow(struct ext4_work *work)
@@ -64,7 +64,8 @@ static int map_add(struct map *map, uint64_t logical, uint64_t physical, uint64_
 	    nr_blocks > map->fs->nr_blocks - physical)
 		return -EBADMSG;
 	if (work->hooks) {
-		int r = work->hooks->run(physical, nr_blocks, work->hooks->ctx);
+		int r = work->hooks->run(work->inode.ino, logical, physical, nr_blocks,
+					 unwritten, work->hooks->ctx);
 		if (r)
 			return r;
 	}
@@ -223,7 +224,7 @@ static int pointer_walk(struct map *map, uint32_t block, unsigned level)
 	uint64_t reach = 1;
 	uint8_t *node;
 
-	if (map->next >= map->limit)
+	if (map->next >= map->limit && !map->work->hooks)
 		return 0;
 	for (unsigned i = 0; i < level; i++)
 		reach *= per_node;
