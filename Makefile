@@ -96,8 +96,8 @@ house_flags = $(dialect) $(warnings) $(if $(filter error,$(W)),-Werror) \
 all_cflags = $(house_flags) $(CPPFLAGS) $(CFLAGS)
 all_ldflags = -Wl,--as-needed $(variant_link_$(VARIANT)) $(LDFLAGS)
 
-LIBS := -luring -lext2fs -lcom_err -lmount -lcrypto -lIPSec_MB -lz -lxxhash -lsqlite3 -ljansson \
-	-linih -lpthread
+LIBS := -luring -lext2fs -lcom_err -lblkid -lmount -lcrypto -lIPSec_MB -lz -lxxhash -lsqlite3 \
+	-ljansson -linih -lpthread
 CLI_LIBS := -lsmartcols
 TEST_LIBS := -lcunit -lm
 

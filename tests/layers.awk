@@ -5,8 +5,8 @@
 # Prints one line a violation, FILE:LINE: what, and exits 1 if there was any:
 #
 #   - an include names a lower rank or its own folder, and is written from src/;
-#   - one door each: liburing is included by io/ring.c, ioctls and the kernel's filesystem header by
-#     io/dev.c, SQLite by state/*.c;
+#   - one door each: liburing is included by io/ring.c, libblkid by io/identity.c, ioctls and the
+#     kernel's filesystem header by io/dev.c, SQLite by state/*.c;
 #   - a source lies where the Makefile finds it: src/<layer>/ or one folder below;
 #   - a file has at most 800 lines, a function at most 80, and no note says that work is left.
 #
@@ -73,6 +73,8 @@ function check_own_include(path,    piece, pieces, folder) {
 function check_system_include(path) {
 	if (path ~ /^liburing/ && name != "io/ring.c")
 		complain(FNR, "includes <" path ">: only io/ring.c may")
+	if (path ~ /^blkid/ && name != "io/identity.c")
+		complain(FNR, "includes <" path ">: only io/identity.c may")
 	if ((path ~ /(^|\/)ioctls?\.h$/ || path == "linux/fs.h") && name != "io/dev.c")
 		complain(FNR, "includes <" path ">: only io/dev.c may")
 	if (path ~ /^sqlite3/ && (own != "state" || (name !~ /\.c$/ && name != "state/sql.h")))

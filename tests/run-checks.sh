@@ -189,6 +189,8 @@ check_layers() {
 		echo '#include "../base/buf.h"' || failed=1
 	plant "liburing outside io/ring.c" 'only io/ring.c may' io/pump.c \
 		echo '#include <liburing.h>' || failed=1
+	plant "libblkid outside io/identity.c" 'only io/identity.c may' io/dev.c \
+		echo '#include <blkid/blkid.h>' || failed=1
 	plant "an ioctl outside io/dev.c" 'only io/dev.c may' io/file.c \
 		echo '#include <sys/ioctl.h>' || failed=1
 	plant "SQLite outside state/" 'only state/*.c and state/sql.h may' verify/scan.c \

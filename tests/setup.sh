@@ -14,9 +14,9 @@
 set -u -o pipefail
 
 declare -A sets=(
-	[build]="gcc make libc6-dev pkg-config liburing-dev libext2fs-dev comerr-dev libmount-dev
-		libssl-dev libipsec-mb-dev zlib1g-dev libxxhash-dev libsqlite3-dev libjansson-dev
-		libinih-dev libsmartcols-dev"
+	[build]="gcc make libc6-dev pkg-config liburing-dev libext2fs-dev comerr-dev libblkid-dev
+		libmount-dev libssl-dev libipsec-mb-dev zlib1g-dev libxxhash-dev libsqlite3-dev
+		libjansson-dev libinih-dev libsmartcols-dev"
 	[demo]="xz-utils"
 	[test]="g++ libcunit1-dev clang-14 libclang-rt-14-dev strace jq xz-utils scdoc cyrus-imapd
 		cyrus-replication perl python3-jsonschema shellcheck sqlite3 man-db groff-base e2fsprogs

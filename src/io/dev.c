@@ -15,8 +15,8 @@
 
 #include "io/file.h"
 
-#define UEVENT_SIZE 4096 /* bytes: a page, as all that sysfs gives at once */
-#define SYSFS_SECTOR 512  /* bytes: the unit of sysfs, whatever the device has */
+#define SYSFS_SIZE 4096	 /* bytes: a page, all that sysfs gives at once */
+#define SYSFS_SECTOR 512 /* bytes: the unit of sysfs, whatever the device has */
 #define BATCH 128	 /* extents a call */
 
 int dev_size(int fd, uint64_t *ret_bytes)
@@ -80,7 +80,7 @@ static int read_text(const char *path, char *text, size_t size)
 /* The node that sysfs names for the device, or for the disk that it is a part of ("/.."). */
 static int dev_node(uint64_t dev, const char *up, char *path, size_t size)
 {
-	char uevent[80], text[UEVENT_SIZE] = "\n"; /* so that each line has one before it */
+	char uevent[80], text[SYSFS_SIZE] = "\n"; /* so that each line has one before it */
 
 	(void)snprintf(uevent, sizeof(uevent), "/sys/dev/block/%u:%u%s/uevent",
 		       (unsigned)(dev >> 32), (unsigned)dev, up);
@@ -119,6 +119,73 @@ int dev_find_disk(uint64_t dev, char *path, size_t size, uint64_t *ret_start)
 		return dev_node(dev, "", path, size);
 	*ret_start = strtoull(text, NULL, 10) * SYSFS_SECTOR;
 	return dev_node(dev, "/..", path, size);
+}
+
+int dev_find_partition(uint64_t dev, uint32_t *ret_number)
+{
+	char path[80], text[32];
+
+	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", (unsigned)(dev >> 32),
+		       (unsigned)dev);
+	if (read_text(path, text, sizeof(text)))
+		return -ENOENT;
+	unsigned long number = strtoul(text, NULL, 10);
+	if (number == 0 || number > UINT32_MAX)
+		return -ENOENT;
+	*ret_number = (uint32_t)number;
+	return 0;
+}
+
+int dev_find_image(uint64_t dev, char *path, size_t size)
+{
+	static const char *const up[] = { "", "/.." }; /* a partition of a loop device */
+	char file[80], text[SYSFS_SIZE];
+
+	for (size_t i = 0; i < array_size(up); i++) {
+		(void)snprintf(file, sizeof(file), "/sys/dev/block/%u:%u%s/loop/backing_file",
+			       (unsigned)(dev >> 32), (unsigned)dev, up[i]);
+		if (read_text(file, text, sizeof(text)))
+			continue;
+		size_t len = strlen(text); /* with a newline behind the name */
+		if (len < 2)
+			return -ENOENT;
+		if (len > size)
+			return -ENAMETOOLONG;
+		memcpy(path, text, len - 1);
+		path[len - 1] = '\0';
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int dev_get_limits(int fd, struct dev_limits *ret_limits)
+{
+	unsigned physical = 0, minimum = 0, optimal = 0;
+	int logical = 0, read_only = 0;
+	struct stat st;
+
+	*ret_limits = (struct dev_limits){ 0 };
+	if (fstat(fd, &st))
+		return -errno;
+	if (S_ISREG(st.st_mode))
+		return 0;
+	if (!S_ISBLK(st.st_mode))
+		return -EINVAL;
+	if (ioctl(fd, BLKROGET, &read_only))
+		return -errno;
+	/* The others are not known everywhere, and nothing depends on them: then they stay zero. */
+	(void)ioctl(fd, BLKSSZGET, &logical);
+	(void)ioctl(fd, BLKPBSZGET, &physical);
+	(void)ioctl(fd, BLKIOMIN, &minimum);
+	(void)ioctl(fd, BLKIOOPT, &optimal);
+	*ret_limits = (struct dev_limits){
+		.logical_sector = (uint32_t)max_of(logical, 0),
+		.physical_sector = physical,
+		.minimum_io = minimum,
+		.optimal_io = optimal,
+		.read_only = read_only != 0,
+	};
+	return 0;
 }
 
 bool dev_is_rotational(uint64_t dev)

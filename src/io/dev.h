@@ -36,6 +36,28 @@ int dev_find(uint64_t dev, char *path, size_t size) must_check;
  */
 int dev_find_disk(uint64_t dev, char *path, size_t size, uint64_t *ret_start) must_check;
 
+/* The number of the partition `dev` on its disk, from 1. -ENOENT: it is no partition. */
+int dev_find_partition(uint64_t dev, uint32_t *ret_number) must_check;
+
+/*
+ * The file behind the loop device `dev`, or behind the one that `dev` is a partition of, as the
+ * kernel names it; nothing says that this name still leads to it. -ENOENT: it is no loop device;
+ * -ENAMETOOLONG: `size` is too small.
+ */
+int dev_find_image(uint64_t dev, char *path, size_t size) must_check;
+
+/* What a block device says of itself. Sizes in bytes; 0 where it says nothing. */
+struct dev_limits {
+	uint32_t logical_sector;  /* what reads are multiples of */
+	uint32_t physical_sector; /* what it writes at once */
+	uint32_t minimum_io;	  /* what is read or written at once without a loss */
+	uint32_t optimal_io;	  /* what it likes best: a stripe of an array */
+	bool read_only;		  /* it refuses writes */
+};
+
+/* All zeros for an open regular file. -EINVAL for what is neither; or an errno. */
+int dev_get_limits(int fd, struct dev_limits *ret_limits) must_check;
+
 /* True when the disk of `dev` says that it rotates; false also where it says nothing. Virtual disks
  * often say so too. */
 bool dev_is_rotational(uint64_t dev);
