@@ -244,7 +244,7 @@ static int scan_all(struct cli *cli, struct state *state, const struct conf *con
 		buf_fini(&name);
 	}
 	for (size_t i = 0; request->nr_names == 0 && i < conf->nr_volumes; i++)
-		status = worse(status, skip_volume(cli, conf->volumes[i]));
+		status = worse(status, skip_volume(cli, conf->volumes[i].name));
 	if (request->nr_names == 0 && conf->nr_copies == 0) {
 		(void)fprintf(stderr, "assay scan: the configuration names no store: nothing to scan\n");
 		status = STATUS_GAP;

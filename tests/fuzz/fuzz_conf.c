@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Fuzzes assay.conf, read from a file in memory: what is accepted is whole, every copy with its
- * host, role and absolute path, and every limit in its bounds.
+ * host, role and absolute path, every volume with one absolute path, and every limit in its bounds.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -34,6 +34,13 @@ static void check_conf(const struct conf *conf)
 		require(conf_find_copy(conf, copy->store, copy->host) == copy);
 		if (copy->role == ROLE_MASTER)
 			require(conf_find_master(conf, copy->store) == copy);
+		require(!conf_find_volume(conf, copy->store));
+	}
+	for (size_t i = 0; i < conf->nr_volumes; i++) {
+		const struct conf_volume *volume = &conf->volumes[i];
+		const char *path = volume->mount ? volume->mount : volume->device;
+		require(volume->name && *volume->name && !volume->mount != !volume->device);
+		require(path[0] == '/' && conf_find_volume(conf, volume->name) == volume);
 	}
 }
 
@@ -52,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (r == 0)
 		check_conf(&conf);
 	else
-		require(conf.nr_copies == 0 && conf.host == NULL);
+		require(conf.nr_copies == 0 && conf.nr_volumes == 0 && conf.host == NULL);
 	conf_fini(&conf);
 	(void)close(fd);
 	return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * inih splits the lines; this file knows the sections and keys. Everything is checked while it is
- * read, and what needs the whole picture (one master a store, a host for every copy) at the end.
+ * read, and what needs the whole picture (one master a store, a host for every copy, one name for
+ * one thing) at the end.
  */
 #include "format/assay/conf.h"
 
@@ -17,6 +18,7 @@
 #include "base/text.h"
 
 #define MAX_COPIES 4096
+#define MAX_VOLUMES 4096
 
 const char *role_name(enum role role)
 {
@@ -49,6 +51,13 @@ static void copy_fini(struct copy *copy)
 	free(copy->channel);
 }
 
+static void volume_fini(struct conf_volume *volume)
+{
+	free(volume->name);
+	free(volume->mount);
+	free(volume->device);
+}
+
 void conf_init(struct conf *conf)
 {
 	*conf = (struct conf){
@@ -68,7 +77,7 @@ void conf_fini(struct conf *conf)
 	for (size_t i = 0; i < conf->nr_copies; i++)
 		copy_fini(&conf->copies[i]);
 	for (size_t i = 0; i < conf->nr_volumes; i++)
-		free(conf->volumes[i]);
+		volume_fini(&conf->volumes[i]);
 	free(conf->volumes);
 	free(conf->copies);
 	free(conf->host);
@@ -204,14 +213,57 @@ static const char *set_policy_key(struct policy *policy, const char *key, const 
 	return "is not known here";
 }
 
-/* Sections of the design whose commands read them elsewhere; their keys are checked for spelling. */
+/* The volume that a section stands for; made when new. */
+static struct conf_volume *section_volume(struct conf *conf, const char *name,
+					  const char **ret_why)
+{
+	if (!is_plain_name(name)) {
+		*ret_why = "has a name with other characters than letters, digits, '.', '_', '-'";
+		return NULL;
+	}
+	for (size_t i = 0; i < conf->nr_volumes; i++)
+		if (strcmp(conf->volumes[i].name, name) == 0)
+			return &conf->volumes[i];
+	*ret_why = "does not fit into memory";
+	if (conf->nr_volumes >= MAX_VOLUMES)
+		return NULL;
+	struct conf_volume *volumes =
+		realloc(conf->volumes, (conf->nr_volumes + 1) * sizeof(*volumes));
+	if (!volumes)
+		return NULL;
+	conf->volumes = volumes;
+	struct conf_volume *volume = &volumes[conf->nr_volumes];
+	*volume = (struct conf_volume){ .name = strdup(name) };
+	if (!volume->name)
+		return NULL;
+	conf->nr_volumes++;
+	return volume;
+}
+
+static const char *set_volume_key(struct conf *conf, const char *name, const char *key,
+				  const char *value)
+{
+	const char *why = NULL;
+	struct conf_volume *volume = section_volume(conf, name, &why);
+
+	if (!volume)
+		return why;
+	char **field = strcmp(key, "mount") == 0    ? &volume->mount
+		       : strcmp(key, "device") == 0 ? &volume->device
+						    : NULL;
+	if (!field)
+		return "is not known here";
+	return *value == '/' ? set_string(field, value) : "is not an absolute path";
+}
+
+/* Sections of the design that nothing reads yet; their keys are checked for spelling. */
 static const char *check_other_key(const char *section, const char *key)
 {
 	static const struct {
 		const char *section, *key;
 	} known[] = {
-		{ "peer ", "command" }, { "peer ", "key" },	{ "volume ", "mount" },
-		{ "volume ", "device" }, { "volume ", "image" },
+		{ "peer ", "command" },
+		{ "peer ", "key" },
 	};
 
 	for (size_t i = 0; i < array_size(known); i++)
@@ -219,25 +271,6 @@ static const char *check_other_key(const char *section, const char *key)
 		    strcmp(key, known[i].key) == 0)
 			return NULL;
 	return "is not known here";
-}
-
-/* Remembers that a volume is configured. Returns why not, or NULL. */
-static const char *note_volume(struct conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf->nr_volumes; i++)
-		if (strcmp(conf->volumes[i], name) == 0)
-			return NULL;
-	char **volumes = conf->nr_volumes < MAX_COPIES
-				 ? realloc(conf->volumes, (conf->nr_volumes + 1) * sizeof(*volumes))
-				 : NULL;
-	if (!volumes)
-		return "does not fit into memory";
-	conf->volumes = volumes;
-	volumes[conf->nr_volumes] = strdup(name);
-	if (!volumes[conf->nr_volumes])
-		return "does not fit into memory";
-	conf->nr_volumes++;
-	return NULL;
 }
 
 static int on_pair(void *ctx, const char *section, const char *key, const char *value)
@@ -256,10 +289,10 @@ static int on_pair(void *ctx, const char *section, const char *key, const char *
 		why = set_policy_key(&conf->policy, key, value);
 	else if (strncmp(section, "store ", 6) == 0)
 		why = set_store_key(conf, section + 6, key, value);
+	else if (strncmp(section, "volume ", 7) == 0)
+		why = set_volume_key(conf, section + 7, key, value);
 	else
 		why = check_other_key(section, key);
-	if (!why && strncmp(section, "volume ", 7) == 0)
-		why = note_volume(conf, section + 7);
 	if (!why)
 		return 1;
 	reading->why = why;
@@ -378,6 +411,34 @@ static int conf_check_copy(struct conf *conf, struct copy *copy, const char *pat
 	return 0;
 }
 
+static bool is_same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+static int conf_check_volume(const struct conf *conf, const struct conf_volume *volume,
+			     const char *path, const struct log *log)
+{
+	if (volume->mount && volume->device)
+		return log_error(log, -EBADMSG,
+				 "%s: [volume %s] has both a mount and a device: one of them names it",
+				 path, volume->name);
+	if (!volume->mount && !volume->device)
+		return log_error(log, -EBADMSG, "%s: [volume %s] has neither a mount nor a device",
+				 path, volume->name);
+	for (const struct conf_volume *other = conf->volumes; other < volume; other++)
+		if (is_same(other->mount, volume->mount) || is_same(other->device, volume->device))
+			return log_error(log, -EBADMSG, "%s: [volume %s] and [volume %s] are the same",
+					 path, other->name, volume->name);
+	for (size_t i = 0; i < conf->nr_copies; i++)
+		if (strcmp(conf->copies[i].store, volume->name) == 0)
+			return log_error(log, -EBADMSG,
+					 "%s: [volume %s] has the name of a store: a target must be one "
+					 "of them",
+					 path, volume->name);
+	return 0;
+}
+
 int conf_read(struct conf *conf, const char *path, const struct log *log)
 {
 	conf_init(conf);
@@ -386,6 +447,8 @@ int conf_read(struct conf *conf, const char *path, const struct log *log)
 		r = conf_read_folder(conf, path, log);
 	for (size_t i = 0; r == 0 && i < conf->nr_copies; i++)
 		r = conf_check_copy(conf, &conf->copies[i], path, log);
+	for (size_t i = 0; r == 0 && i < conf->nr_volumes; i++)
+		r = conf_check_volume(conf, &conf->volumes[i], path, log);
 	if (r)
 		conf_fini(conf);
 	return r;
@@ -408,5 +471,13 @@ const struct copy *conf_find_master(const struct conf *conf, const char *store)
 		if (strcmp(conf->copies[i].store, store) == 0 &&
 		    conf->copies[i].role == ROLE_MASTER)
 			return &conf->copies[i];
+	return NULL;
+}
+
+const struct conf_volume *conf_find_volume(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->nr_volumes; i++)
+		if (strcmp(conf->volumes[i].name, name) == 0)
+			return &conf->volumes[i];
 	return NULL;
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * assay.conf: which host this is, which copies of which stores it can see, and policy. INI, read
+ * assay.conf: which host this is, which copies of which stores and which volumes it can see, and
+ * policy. INI, read
  * from one file and then from every *.conf in the folder conf.d beside it, in the order of their
  * names. A key that is not known is an error: a misspelt limit must not silently be the default.
  *
  * A *copy* is a store on a host: `[store s1]` is the copy on host.name, `[store s1@imap22]` the
- * copy of peer imap22 that is reachable as a path on this host.
+ * copy of peer imap22 that is reachable as a path on this host. A *volume* is a filesystem of this
+ * host: `[volume root]`. Volumes and stores are named in one place, the command line, so none of one
+ * kind has the name of one of the other.
  */
 #ifndef FORMAT_ASSAY_CONF_H
 #define FORMAT_ASSAY_CONF_H
@@ -38,6 +41,13 @@ struct copy {
 	char *channel; /* the sync log channel of the master that feeds this copy; NULL: the default */
 };
 
+/* One of `mount` and `device` is given, the other is NULL. */
+struct conf_volume {
+	char *name;
+	char *mount;  /* the absolute path where it is mounted */
+	char *device; /* the absolute path of a block device or of an image */
+};
+
 struct policy {
 	int64_t max_lag_ns;	 /* a replica at most this far behind is fresh; default 5 min */
 	int64_t max_scan_age_ns; /* every byte verified within this time; default 36 h */
@@ -55,11 +65,11 @@ struct conf {
 	struct policy policy;
 	struct copy *copies;
 	size_t nr_copies;
-	char **volumes; /* names of [volume NAME] sections */
+	struct conf_volume *volumes;
 	size_t nr_volumes;
 };
 
-/* Defaults, and no copies. */
+/* Defaults, no copies and no volumes. */
 void conf_init(struct conf *conf);
 
 /* May be called twice, and on a zeroed struct. */
@@ -76,5 +86,8 @@ const struct copy *conf_find_copy(const struct conf *conf, const char *store, co
 
 /* The one master copy of `store`, or NULL when there is none. Borrowed. */
 const struct copy *conf_find_master(const struct conf *conf, const char *store);
+
+/* The volume of that name, or NULL. Borrowed. */
+const struct conf_volume *conf_find_volume(const struct conf *conf, const char *name);
 
 #endif

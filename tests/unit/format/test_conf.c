@@ -104,7 +104,7 @@ static void reads_a_whole_one(void)
 		   "[store s1@h2]\nimapd_conf = /mnt/h2/i1.conf\nrole = replica\nchannel = two\n"
 		   "[store s2]\nimapd_conf = /etc/i2.conf\nrole = replica\n"
 		   "[peer h2]\ncommand = ssh h2 assay serve\nkey = h2.pub\n"
-		   "[volume root]\nmount = /\n");
+		   "[volume root]\nmount = /\n[volume old-disk]\ndevice = /srv/old.img\n");
 	CU_ASSERT_EQUAL_FATAL(read_conf(&room), 0);
 	CU_ASSERT_EQUAL(room.nr_said, 0);
 	CU_ASSERT_STRING_EQUAL(room.conf.host, "h1");
@@ -132,6 +132,17 @@ static void reads_a_whole_one(void)
 	CU_ASSERT_PTR_NULL(conf_find_copy(&room.conf, "s2", "h2"));
 	CU_ASSERT_PTR_NULL(conf_find_copy(&room.conf, "s3", NULL));
 	CU_ASSERT_PTR_NULL(conf_find_master(&room.conf, "s2"));
+	CU_ASSERT_EQUAL(room.conf.nr_volumes, 2);
+	const struct conf_volume *volume = conf_find_volume(&room.conf, "root");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(volume);
+	CU_ASSERT_STRING_EQUAL(volume->name, "root");
+	CU_ASSERT_STRING_EQUAL(volume->mount, "/");
+	CU_ASSERT_PTR_NULL(volume->device);
+	volume = conf_find_volume(&room.conf, "old-disk");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(volume);
+	CU_ASSERT_STRING_EQUAL(volume->device, "/srv/old.img");
+	CU_ASSERT_PTR_NULL(volume->mount);
+	CU_ASSERT_PTR_NULL(conf_find_volume(&room.conf, "s1"));
 	room_close(&room);
 }
 
@@ -180,6 +191,13 @@ static void refuses_each_wrong_line_with_its_place_and_reason(void)
 		{ "[storage s1]\nrole = master\n", ":2: [storage s1] role is not known" },
 		{ "name = h1\n", ":1: [] name is not known" },
 		{ "[peer h2]\nport = 1\n", ":2: [peer h2] port is not known" },
+		{ "[volume root]\nmount = srv\n", ":2: [volume root] mount is not an absolute path" },
+		{ "[volume root]\nmount =\n", ":2: [volume root] mount is not an absolute path" },
+		{ "[volume root]\ndevice = UUID=1-2\n", ":2: [volume root] device is not an absol" },
+		{ "[volume root]\nmount = /\nmount = /\n", ":3: [volume root] mount is given twice" },
+		{ "[volume root]\nimage = /i\n", ":2: [volume root] image is not known" },
+		{ "[volume a/b]\nmount = /\n", ":2: [volume a/b] mount has a name with other" },
+		{ "[volume ]\nmount = /\n", ":2: [volume ] mount has a name with other" },
 		{ "[host]\nwhat is this\n", ":2: neither [section] nor key = value" },
 		{ "[host\nname = h1\n", ":1: neither [section] nor key = value" },
 		/* The first wrong line is the one that is named. */
@@ -200,6 +218,7 @@ static void refuses_each_wrong_line_with_its_place_and_reason(void)
 		if (!right)
 			(void)fprintf(stderr, "wanted %s, got %s\n", rows[i].said, room.said);
 		CU_ASSERT_EQUAL(room.conf.nr_copies, 0);
+		CU_ASSERT_EQUAL(room.conf.nr_volumes, 0);
 		CU_ASSERT_PTR_NULL(room.conf.host);
 	}
 	room_close(&room);
@@ -228,6 +247,37 @@ static void refuses_copies_that_do_not_fit_together(void)
 	}
 	write_conf(&room, NULL, HOST STORE "[store s2@h2]\nimapd_conf = /j\nrole = master\n");
 	CU_ASSERT_EQUAL(read_conf(&room), 0); /* another store has a master of its own */
+	room_close(&room);
+}
+
+static void refuses_volumes_that_are_not_one_thing(void)
+{
+	static const struct {
+		const char *text;
+		const char *said;
+	} rows[] = {
+		{ "[volume v]\nmount = /\ndevice = /dev/sda1\n", "has both a mount and a device" },
+		{ HOST STORE "[volume s1]\nmount = /\n", "has the name of a store" },
+		{ HOST "[volume s2]\nmount = /\n[store s2@h2]\nimapd_conf = /j\nrole = master\n",
+		  "has the name of a store" },
+		{ "[volume a]\nmount = /\n[volume b]\nmount = /\n",
+		  "[volume a] and [volume b] are the same" },
+		{ "[volume a]\ndevice = /i\n[volume b]\ndevice = /i\n",
+		  "[volume a] and [volume b] are the same" },
+	};
+	struct room room;
+
+	room_open(&room);
+	for (size_t i = 0; i < array_size(rows); i++) {
+		write_conf(&room, NULL, rows[i].text);
+		CU_ASSERT_EQUAL(read_conf(&room), -EBADMSG);
+		CU_ASSERT_PTR_NOT_NULL(strstr(room.said, rows[i].said));
+		CU_ASSERT_EQUAL(room.conf.nr_volumes, 0);
+	}
+	/* A host is no target. */
+	write_conf(&room, NULL, HOST STORE "[volume h1]\nmount = /\n[volume b]\ndevice = /\n");
+	CU_ASSERT_EQUAL(read_conf(&room), 0);
+	CU_ASSERT_EQUAL(room.conf.nr_volumes, 2);
 	room_close(&room);
 }
 
@@ -312,6 +362,7 @@ static const struct test_case cases[] = {
 	CASE(reads_a_whole_one),
 	CASE(refuses_each_wrong_line_with_its_place_and_reason),
 	CASE(refuses_copies_that_do_not_fit_together),
+	CASE(refuses_volumes_that_are_not_one_thing),
 	CASE(reads_the_folder_in_the_order_of_names),
 	CASE(never_cuts_a_long_line_silently),
 	CASE(says_what_it_cannot_read),

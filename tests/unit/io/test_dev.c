@@ -40,6 +40,7 @@ static int sparse_file(char dir[ROOM_DIR_SIZE])
 
 static void tells_size_and_alignment_of_a_file(void)
 {
+	struct dev_limits limits;
 	char dir[ROOM_DIR_SIZE];
 	uint32_t sector;
 	uint64_t size;
@@ -49,12 +50,16 @@ static void tells_size_and_alignment_of_a_file(void)
 	CU_ASSERT_EQUAL(size, 11 * PIECE);
 	CU_ASSERT_EQUAL(dev_sector_size(fd, &sector), 0);
 	CU_ASSERT_TRUE(sector >= 1 && sector <= PIECE && (sector & (sector - 1)) == 0);
+	CU_ASSERT_EQUAL(dev_get_limits(fd, &limits), 0);
+	CU_ASSERT_EQUAL(limits.logical_sector, 0);
+	CU_ASSERT_FALSE(limits.read_only);
 	(void)close(fd);
 	CU_ASSERT_EQUAL(room_remove(dir), 0);
 }
 
 static void refuses_what_is_neither_file_nor_device(void)
 {
+	struct dev_limits limits;
 	uint32_t sector;
 	uint64_t size;
 
@@ -62,9 +67,11 @@ static void refuses_what_is_neither_file_nor_device(void)
 	CU_ASSERT_TRUE_FATAL(fd >= 0);
 	CU_ASSERT_EQUAL(dev_size(fd, &size), -EINVAL);
 	CU_ASSERT_EQUAL(dev_sector_size(fd, &sector), -EINVAL);
+	CU_ASSERT_EQUAL(dev_get_limits(fd, &limits), -EINVAL);
 	(void)close(fd);
 	CU_ASSERT_EQUAL(dev_size(-1, &size), -EBADF);
 	CU_ASSERT_EQUAL(dev_sector_size(-1, &sector), -EBADF);
+	CU_ASSERT_EQUAL(dev_get_limits(-1, &limits), -EBADF);
 	CU_ASSERT_EQUAL(dev_map_file(-1, NULL, NULL), -EBADF);
 }
 
@@ -106,8 +113,11 @@ static void finds_the_node_of_a_device(void)
 
 static void knows_no_node_of_what_is_no_device(void)
 {
+	uint32_t number;
 	char node[512];
 
+	CU_ASSERT_EQUAL(dev_find_partition(0, &number), -ENOENT);
+	CU_ASSERT_EQUAL(dev_find_image(0, node, sizeof(node)), -ENOENT);
 	CU_ASSERT_EQUAL(dev_find(0, node, sizeof(node)), -ENOENT);
 	CU_ASSERT_EQUAL(dev_find(UINT64_MAX, node, sizeof(node)), -ENOENT);
 }
