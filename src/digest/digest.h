@@ -14,6 +14,7 @@
 #include "base/span.h"
 
 #define SHA1_LEN 20 /* bytes */
+#define MD5_LEN 16  /* bytes */
 
 /* A running SHA-1, reusable: begin, update..., end. */
 struct sha1;
@@ -26,6 +27,18 @@ void sha1_free(struct sha1 *sha1);
 int sha1_begin(struct sha1 *sha1) must_check;
 int sha1_update(struct sha1 *sha1, const void *data, size_t len) must_check;
 int sha1_end(struct sha1 *sha1, uint8_t ret_digest[SHA1_LEN]) must_check;
+
+/*
+ * A running MD5, of which all that holds for SHA-1 does: for the digests that Debian packages bring.
+ * It finds accidents and withstands no attacker. md5_new is NULL too where policy forbids MD5.
+ */
+struct md5;
+
+struct md5 *md5_new(void) must_check;
+void md5_free(struct md5 *md5);
+int md5_begin(struct md5 *md5) must_check;
+int md5_update(struct md5 *md5, const void *data, size_t len) must_check;
+int md5_end(struct md5 *md5, uint8_t ret_digest[MD5_LEN]) must_check;
 
 /* CRC-32 as in zlib and IEEE 802.3 ("123456789" gives cbf43926): every CRC that Cyrus stores. */
 uint32_t crc32_of(struct span bytes);

@@ -109,9 +109,52 @@ static void keeps_running_digests_apart(void)
 	sha1_free(two);
 }
 
+/* Those of RFC 1321, and a million letters. */
+static void computes_md5_of_the_published_messages_in_pieces_of_any_size(void)
+{
+	static const struct {
+		const char *message, *digest;
+	} published[] = {
+		{ "", "d41d8cd98f00b204e9800998ecf8427e" },
+		{ "a", "0cc175b9c0f1b6a831c399e269772661" },
+		{ "abc", "900150983cd24fb0d6963f7d28e17f72" },
+		{ "message digest", "f96b697d7cb7938d525a2f31aaf161d0" },
+		{ "abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b" },
+		{ "1234567890123456789012345678901234567890123456789012345678901234567890123456789"
+		  "0",
+		  "57edf4a22be3c955ac49da2e2107b67a" },
+	};
+	struct md5 *md5 = md5_new();
+	uint8_t digest[MD5_LEN];
+	char hex[2 * MD5_LEN + 1];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(md5);
+	for (size_t i = 0; i < array_size(published); i++) {
+		struct span s = span_of_str(published[i].message);
+		for (size_t step = 1; step <= 80; step++) {
+			CU_ASSERT_EQUAL(md5_begin(md5), 0);
+			for (uint64_t off = 0; off < s.len; off += step)
+				CU_ASSERT_EQUAL(md5_update(md5, s.data + off,
+							   min_of(step, s.len - off)),
+						0);
+			CU_ASSERT_EQUAL(md5_end(md5, digest), 0);
+			text_hex(digest, MD5_LEN, hex);
+			CU_ASSERT_STRING_EQUAL(hex, published[i].digest);
+		}
+	}
+	CU_ASSERT_EQUAL(md5_begin(md5), 0);
+	for (unsigned i = 0; i < 1000000; i += 10)
+		CU_ASSERT_EQUAL_FATAL(md5_update(md5, "aaaaaaaaaa", 10), 0);
+	CU_ASSERT_EQUAL(md5_end(md5, digest), 0);
+	text_hex(digest, MD5_LEN, hex);
+	CU_ASSERT_STRING_EQUAL(hex, "7707d6ae4e027c70eea2a935c2296f21");
+	md5_free(md5);
+}
+
 static void releases_nothing_without_complaint(void)
 {
 	sha1_free(NULL);
+	md5_free(NULL);
 	CU_PASS("did not crash");
 }
 
@@ -143,6 +186,7 @@ static const struct test_case cases[] = {
 	{ "begins_anew_after_a_digest_was_left_unfinished",
 	  begins_anew_after_a_digest_was_left_unfinished },
 	{ "keeps_running_digests_apart", keeps_running_digests_apart },
+	CASE(computes_md5_of_the_published_messages_in_pieces_of_any_size),
 	{ "releases_nothing_without_complaint", releases_nothing_without_complaint },
 	CASE(computes_xxh3_as_its_authors_do),
 };
