@@ -132,6 +132,7 @@ struct baseline {
 	struct baseline_owners find;	 /* of baseline_find_owner */
 	bool find_is_valid, find_has_owner;
 	uint64_t find_passed; /* of inodes below this one nothing is left */
+	bool as_added;	      /* sums are told as they were added, not as they were replaced */
 };
 
 /* Reads what `ref` refers to, and checks its sum. */

@@ -181,7 +181,7 @@ static int put_replaced(struct baseline_sums *s)
 	struct baseline_patches *p = &s->cursor.b->patches;
 	struct baseline_patch patch;
 
-	if (s->cursor.b->header.roots[BASELINE_PATCHES].nr == 0)
+	if (s->cursor.b->header.roots[BASELINE_PATCHES].nr == 0 || s->cursor.b->as_added)
 		return 0;
 	int r = baseline_patches_seek(p, s->ref.first);
 	while (r == 0 && (r = baseline_patches_next(p, &patch)) == 1) {

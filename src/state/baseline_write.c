@@ -15,7 +15,7 @@
 #include <zlib.h>
 
 #include "digest/digest.h"
-#include "state/baseline_format.h"
+#include "state/baseline_reader.h"
 
 static const char unfinished[] = "unfinished.tmp";
 
@@ -391,6 +391,8 @@ static int check_replaced(struct baseline_writer *w)
 
 	if (r == 0)
 		r = baseline_open_source(&src, &b);
+	if (r == 0)
+		b->as_added = true;
 	for (size_t i = 0; i < w->nr_replaced && r == 0; i++) {
 		struct block_sum sum;
 		r = baseline_sum_at(b, w->replaced[i].block, &sum);
