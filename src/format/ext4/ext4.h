@@ -162,4 +162,15 @@ typedef int (*ext4_range_fn)(uint64_t off, uint64_t len, void *ctx);
  */
 int ext4_each_allocated(struct ext4 *fs, ext4_range_fn fn, void *ctx) must_check;
 
+/* The same of `nr` groups from `first` on. -ERANGE: there are fewer. */
+int ext4_each_allocated_in(struct ext4 *fs, uint32_t first, uint32_t nr, ext4_range_fn fn,
+			   void *ctx) must_check;
+
+/* Where a group lies. What lies before group 0 belongs to none. -ERANGE: there is no such group. */
+int ext4_group_range(const struct ext4 *fs, uint32_t group, uint64_t *ret_off,
+		     uint64_t *ret_len) must_check;
+
+/* How much is allocated in all groups by what their descriptors say: about right, without a read. */
+uint64_t ext4_count_allocated(const struct ext4 *fs);
+
 #endif

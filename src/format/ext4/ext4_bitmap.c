@@ -134,15 +134,18 @@ static int bitmap_tell(const struct ext4 *fs, const struct ext4_group *group, co
 	return r;
 }
 
-int ext4_each_allocated(struct ext4 *fs, ext4_range_fn fn, void *ctx)
+int ext4_each_allocated_in(struct ext4 *fs, uint32_t first, uint32_t nr, ext4_range_fn fn,
+			   void *ctx)
 {
 	struct ranges ranges = { .fn = fn, .ctx = ctx };
 	int r = 0, error = 0;
 
+	if (first > fs->info.nr_groups || nr > fs->info.nr_groups - first)
+		return -ERANGE;
 	uint8_t *bitmap = malloc(fs->info.block_size);
 	if (!bitmap)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < fs->info.nr_groups && r == 0; i++) {
+	for (uint32_t i = first; i < first + nr && r == 0; i++) {
 		struct ext4_group group = ext4_group_of(fs, i);
 		int bad = ext4_bitmap_read(fs, i, bitmap);
 		if (bad == 0)
@@ -154,4 +157,31 @@ int ext4_each_allocated(struct ext4 *fs, ext4_range_fn fn, void *ctx)
 		r = ranges_flush(&ranges);
 	free(bitmap);
 	return r ? r : error;
+}
+
+int ext4_each_allocated(struct ext4 *fs, ext4_range_fn fn, void *ctx)
+{
+	return ext4_each_allocated_in(fs, 0, fs->info.nr_groups, fn, ctx);
+}
+
+int ext4_group_range(const struct ext4 *fs, uint32_t group, uint64_t *ret_off, uint64_t *ret_len)
+{
+	if (group >= fs->info.nr_groups)
+		return -ERANGE;
+	struct group found = group_of(fs, group);
+	*ret_off = found.first * fs->info.block_size;
+	*ret_len = found.nr_blocks * fs->info.block_size;
+	return 0;
+}
+
+uint64_t ext4_count_allocated(const struct ext4 *fs)
+{
+	uint64_t nr_blocks = 0;
+
+	for (uint32_t i = 0; i < fs->info.nr_groups; i++) {
+		struct ext4_group group = ext4_group_of(fs, i);
+		uint64_t nr_free = (uint64_t)ext2fs_bg_free_blocks_count(fs->lib, i) * group.ratio;
+		nr_blocks += group.nr_blocks - min_of(nr_free, group.nr_blocks);
+	}
+	return nr_blocks * fs->info.block_size;
 }

@@ -493,6 +493,47 @@ static void tells_the_allocated_blocks_of_groups_never_used(void)
 	check_allocated("-t ext4 -b 1024 -O ^metadata_csum,uninit_bg", "120M");
 }
 
+/* Group by group it is the same, and each lies where it should. */
+static void check_groups(const char *options, const char *size)
+{
+	struct allocated whole = { 0 };
+	uint64_t total = 0, off, len, end = 0;
+	struct ext4_info info;
+	struct image image;
+
+	if (!image_make(&image, options, size))
+		return;
+	image_open(&image);
+	ext4_get_info(image.fs, &info);
+	CU_ASSERT_TRUE(info.nr_groups > 2);
+	CU_ASSERT_EQUAL(ext4_each_allocated(image.fs, on_range, &whole), 0);
+	for (uint32_t i = 0; i < info.nr_groups; i++) {
+		struct allocated a = { 0 };
+		CU_ASSERT_EQUAL(ext4_group_range(image.fs, i, &off, &len), 0);
+		CU_ASSERT_TRUE(i == 0 || off == end);
+		CU_ASSERT_EQUAL(ext4_each_allocated_in(image.fs, i, 1, on_range, &a), 0);
+		CU_ASSERT_TRUE(a.total <= len && a.end <= off + len);
+		total += a.total;
+		end = off + len;
+	}
+	CU_ASSERT_EQUAL(end, info.size);
+	CU_ASSERT_EQUAL(total, whole.total);
+	CU_ASSERT_EQUAL(ext4_count_allocated(image.fs), whole.total);
+	CU_ASSERT_EQUAL(ext4_group_range(image.fs, info.nr_groups, &off, &len), -ERANGE);
+	CU_ASSERT_EQUAL(ext4_each_allocated_in(image.fs, info.nr_groups, 0, on_range, &whole), 0);
+	CU_ASSERT_EQUAL(ext4_each_allocated_in(image.fs, 1, info.nr_groups, on_range, &whole),
+			-ERANGE);
+	CU_ASSERT_EQUAL(ext4_each_allocated_in(image.fs, UINT32_MAX, 2, on_range, &whole), -ERANGE);
+	image_close(&image);
+}
+
+static void tells_the_allocated_blocks_of_single_groups(void)
+{
+	check_groups("-t ext4 -b 1024", "30M");
+	check_groups("-t ext4 -b 4096", "500M");
+	check_groups("-t ext4 -O bigalloc -b 1024 -C 2048 -g 8192", "64M");
+}
+
 static const struct test_case cases[] = {
 	CASE(reads_ext4),
 	CASE(reads_ext4_with_blocks_of_1_kib),
@@ -519,6 +560,7 @@ static const struct test_case cases[] = {
 	CASE(finds_a_path_through_links),
 	CASE(tells_the_allocated_blocks),
 	CASE(tells_the_allocated_blocks_of_groups_never_used),
+	CASE(tells_the_allocated_blocks_of_single_groups),
 };
 
 const struct test_suite suite_format_ext4 = { "format/ext4", cases, array_size(cases) };
