@@ -170,6 +170,11 @@ void file_forget(int fd)
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
+void file_forget_range(int fd, uint64_t off, uint64_t len)
+{
+	(void)posix_fadvise(fd, (off_t)off, (off_t)len, POSIX_FADV_DONTNEED);
+}
+
 void file_close(struct file *file)
 {
 	if (file->fd >= 0)

@@ -94,6 +94,7 @@ int file_read(struct file *file, uint64_t off, void *buf, uint64_t len, uint64_t
  */
 bool file_is_cached(int fd);
 void file_forget(int fd);
+void file_forget_range(int fd, uint64_t off, uint64_t len);
 
 /* May be called twice, and on FILE_NULL. */
 void file_close(struct file *file);

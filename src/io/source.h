@@ -52,6 +52,13 @@ int source_open_file(struct source *src, int dirfd, const char *path) must_check
  */
 int source_open_device(struct source *src, const char *path) must_check;
 
+/*
+ * The same through the page cache, which is where the kernel keeps the metadata of a filesystem
+ * that is mounted from the device: what is read is as new as what the kernel sees, and need not be
+ * on the disk yet.
+ */
+int source_open_device_cached(struct source *src, const char *path) must_check;
+
 /* A source over borrowed bytes, which must outlive it. */
 void source_init_memory(struct source *src, struct span bytes);
 

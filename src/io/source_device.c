@@ -128,10 +128,8 @@ static int device_new(int fd, struct device **ret_device)
 }
 
 /* Each refusal drops one flag: O_NOATIME is for the owner, O_DIRECT not for every filesystem. */
-static int open_direct(const char *path)
+static int open_with(const char *path, int extra)
 {
-	int extra = O_DIRECT | O_NOATIME;
-
 	for (;;) {
 		int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | extra);
 		if (fd >= 0)
@@ -145,7 +143,7 @@ static int open_direct(const char *path)
 	}
 }
 
-int source_open_device(struct source *src, const char *path)
+static int open_device(struct source *src, const char *path, int extra)
 {
 	struct device *device;
 	struct stat st;
@@ -156,7 +154,7 @@ int source_open_device(struct source *src, const char *path)
 		return -errno;
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return -EINVAL;
-	int fd = open_direct(path);
+	int fd = open_with(path, extra);
 	if (fd < 0)
 		return fd;
 	int r = dev_size(fd, &size);
@@ -168,4 +166,14 @@ int source_open_device(struct source *src, const char *path)
 	}
 	*src = (struct source){ .ops = &device_ops, .fd = fd, .ctx = device };
 	return 0;
+}
+
+int source_open_device(struct source *src, const char *path)
+{
+	return open_device(src, path, O_DIRECT | O_NOATIME);
+}
+
+int source_open_device_cached(struct source *src, const char *path)
+{
+	return open_device(src, path, O_NOATIME);
 }
