@@ -103,16 +103,35 @@ static int volume_mind_the_end(struct volume *volume)
 	return 0;
 }
 
-/* Opens the device and the filesystem on it. False: it has been said why not. */
-static bool volume_look(struct volume *volume)
+/* False, here and below: it has been said why not. */
+static bool volume_look_device(struct volume *volume)
 {
 	int r = volume_open_blocks(volume);
 
-	if (r) {
+	if (r)
 		volume_refuse(volume, "the device cannot be opened", r);
+	return r == 0;
+}
+
+/* Whatever is on it. */
+static bool volume_look_raw(struct volume *volume)
+{
+	if (!volume_look_device(volume))
 		return false;
-	}
-	r = ext4_open(&volume->source, &volume->fs);
+	int r = dev_size(volume->fd, &volume->info.size);
+	if (r == 0)
+		r = volume_mind_the_end(volume);
+	if (r)
+		volume_refuse(volume, "its end cannot be read", r);
+	return r == 0;
+}
+
+/* The device and the filesystem on it. */
+static bool volume_look(struct volume *volume)
+{
+	if (!volume_look_device(volume))
+		return false;
+	int r = ext4_open(&volume->source, &volume->fs);
 	if (r) {
 		volume_refuse(volume,
 			      r == -EPROTONOSUPPORT ? "no ext4 filesystem that is known here"
@@ -179,7 +198,7 @@ struct volume *volume_open(uint64_t dev)
 	return volume;
 }
 
-struct volume *volume_open_image(const char *path)
+static struct volume *volume_open_path(const char *path, bool (*look)(struct volume *volume))
 {
 	struct volume *volume = volume_new(VOLUME_DEV_IMAGE);
 	struct stat st;
@@ -192,13 +211,23 @@ struct volume *volume_open_image(const char *path)
 		volume_refuse(volume, "its path is too long", 0);
 		return volume;
 	}
-	volume->usable = volume_look(volume);
+	volume->usable = look(volume);
 	if (!volume->usable)
 		volume_shut(volume);
 	else if (fstat(volume->fd, &st) == 0)
 		volume->disk_dev = dev_of(S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev);
 	volume->rotational = volume->usable && dev_is_rotational(volume->disk_dev);
 	return volume;
+}
+
+struct volume *volume_open_image(const char *path)
+{
+	return volume_open_path(path, volume_look);
+}
+
+struct volume *volume_open_raw(const char *path)
+{
+	return volume_open_path(path, volume_look_raw);
 }
 
 void volume_close(struct volume *volume)

@@ -41,6 +41,12 @@ struct volume *volume_open(uint64_t dev) must_check;
 #define VOLUME_DEV_IMAGE UINT64_MAX
 struct volume *volume_open_image(const char *path) must_check;
 
+/*
+ * A device or file whatever is on it: `fs` is NULL, and of `info` the size alone is known. It need
+ * not be a multiple of the sector where it is that of a file.
+ */
+struct volume *volume_open_raw(const char *path) must_check;
+
 void volume_close(struct volume *volume);
 
 #endif
