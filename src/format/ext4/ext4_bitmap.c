@@ -168,7 +168,7 @@ int ext4_group_range(const struct ext4 *fs, uint32_t group, uint64_t *ret_off, u
 {
 	if (group >= fs->info.nr_groups)
 		return -ERANGE;
-	struct group found = group_of(fs, group);
+	struct ext4_group found = ext4_group_of(fs, group);
 	*ret_off = found.first * fs->info.block_size;
 	*ret_len = found.nr_blocks * fs->info.block_size;
 	return 0;
