@@ -117,7 +117,8 @@ static void seen_fini(struct seen *seen)
 static const struct package_result *result_of(const struct image *image, const struct seen *seen,
 					      const char *path)
 {
-	static const struct package_result none = { .class = PACKAGE_CLASS_COUNT_ };
+	static const struct package_result none = { .class = PACKAGE_CLASS_COUNT_,
+						    .owner = { "", "", false } };
 	uint32_t ino = ino_of(image, path);
 
 	for (unsigned i = 0; i < seen->nr; i++)
@@ -565,6 +566,26 @@ static void does_not_call_missing_what_a_damaged_directory_may_hold(void)
 	image_close(&image);
 }
 
+static void refuses_more_packages_than_it_has_room_for(void)
+{
+	struct packages *packages;
+	struct image image;
+
+	for (unsigned over = 0; over <= 1; over++) {
+		char script[256];
+		(void)snprintf(script, sizeof(script),
+			       "awk 'BEGIN { for (i = 0; i < %u; i++) printf \"Package: p%%d\\n"
+			       "Status: a ok installed\\n\\n\", i }' >$D/status\n",
+			       PACKAGES_MAX + over);
+		if (!root_make(&image, script))
+			return;
+		CU_ASSERT_EQUAL(packages_load(image.fs, NULL, NULL, &packages, NULL),
+				over ? -EFBIG : 0);
+		packages_free(packages);
+		image_close(&image);
+	}
+}
+
 static void is_no_debian_root_without_a_database(void)
 {
 	static const char *const scripts[] = { "rm -r var\n", "rm $D/status\n",
@@ -774,6 +795,7 @@ static const struct test_case cases[] = {
 	CASE(goes_on_behind_what_is_damaged_in_the_database),
 	CASE(ends_whatever_links_and_paths_it_is_given),
 	CASE(does_not_call_missing_what_a_damaged_directory_may_hold),
+	CASE(refuses_more_packages_than_it_has_room_for),
 	CASE(is_no_debian_root_without_a_database),
 	CASE(checks_nothing_where_nothing_is_installed),
 	CASE(stops_when_it_is_told_to),
