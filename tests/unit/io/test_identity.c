@@ -681,6 +681,47 @@ out:
 	room_close(&room);
 }
 
+/* The image behind "disk/image" in the room, where nothing can be read from 64 KiB on. */
+static bool serve_with_bad_sectors(struct room *room)
+{
+	static const char tools[] = "command -v nbdkit && command -v nbdfuse && test -w /dev/fuse";
+	static const char serve[] =
+		"mkdir disk && touch disk/image && nbdkit -r -U $PWD/socket -P $PWD/server.pid eval "
+		"get_size='stat -c %%s '$PWD/image pread=\"[ \\$4 -lt 65536 ] || { echo EIO >&2; exit "
+		"1; }; dd if=$PWD/image iflag=skip_bytes,count_bytes skip=\\$4 count=\\$3\" && "
+		"{ nbdfuse -r -P fuse.pid disk/image --unix $PWD/socket & } && "
+		"for i in $(seq 100); do [ -s fuse.pid ] && exit 0; sleep 0.05; done; exit 1";
+
+	return run(room, tools) == 0 && run(room, serve) == 0;
+}
+
+static void finds_an_ext_where_not_everything_can_be_read(void)
+{
+	char disk[ROOM_DIR_SIZE + 16];
+	struct room room;
+
+	room_open(&room);
+	if (!make_filesystem(&room, 8, "mke2fs", "-q -F -t ext4 -U " UUID))
+		goto out;
+	(void)snprintf(disk, sizeof(disk), "%s/disk/image", room.dir);
+	if (!serve_with_bad_sectors(&room)) {
+		test_skip("nbdkit or nbdfuse cannot serve a disk");
+	} else {
+		struct identity *id = &room.identity;
+		CU_ASSERT_EQUAL(identity_probe(disk, id), 0);
+		CU_ASSERT_EQUAL(id->kind, IDENTITY_EXT);
+		CU_ASSERT_STRING_EQUAL(id->uuid, UUID);
+		CU_ASSERT_TRUE(id->is_unreadable);
+		describes(id,
+			  "ext4 filesystem, UUID " UUID ", 8.0 MiB; parts of it cannot be read");
+		put(&room, 1024 + 0x38, "xx", 2); /* no ext any more */
+		CU_ASSERT_EQUAL(identity_probe(disk, id), -EIO);
+	}
+	(void)run(&room, "fusermount3 -u disk/image; kill $(cat server.pid)");
+out:
+	room_close(&room);
+}
+
 /* ---- mounts ---- */
 
 struct mounts {
@@ -784,6 +825,7 @@ static const struct test_case cases[] = {
 	CASE(bears_damaged_tables),
 	CASE(knows_a_volume_wherever_it_appears),
 	CASE(tells_which_partition_of_which_disk_a_device_is),
+	CASE(finds_an_ext_where_not_everything_can_be_read),
 	CASE(finds_the_mounts_of_a_device_and_of_an_image),
 	CASE(finds_no_device_where_none_is_mounted),
 };
