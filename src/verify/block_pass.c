@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The walk says what to read, the pump reads it, and what it hands out is told at once: so the order
- * is that of the disk, and the disk goes on reading meanwhile.
+ * The walk says what to read, the pump reads it, and what it hands out is told at once: so the
+ * order is that of the disk, and the disk goes on reading meanwhile.
  */
 #include "verify/block_pass.h"
 

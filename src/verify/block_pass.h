@@ -5,7 +5,8 @@
  * give is told sector by sector. Where several people read the disk, it gives way as a scan does.
  *
  * The filesystem may be mounted: blocks that are allocated or freed behind the back of the pass may
- * be told or not, and their bytes are those of the disk, which may be older than those of the page cache.
+ * be told or not, and their bytes are those of the disk, which may be older than those of the page
+ * cache.
  *
  * Threads: all runs in the one that calls, which the volume belongs to meanwhile. One digests more
  * than 7 GB/s beside the reads, which the kernel carries out.
@@ -33,24 +34,24 @@ struct block_pass_options {
 };
 
 /*
- * What is told. All but `block` and `bad` may be NULL. They return 0, or a negative errno, which ends
- * the pass and is returned.
+ * What is told. All but `block` and `bad` may be NULL. They return 0, or a negative errno, which
+ * ends the pass and is returned.
  */
 struct block_pass_events {
 	/*
-	 * An allocated block that was read, ascending. `bytes` are those of one block, for the call. The
-	 * last block of a device that ends in the middle of it is filled up with zeros.
+	 * An allocated block that was read, ascending. `bytes` are those of one block, for the
+	 * call. The last block of a device that ends in the middle of it is filled up with zeros.
 	 */
 	int (*block)(uint64_t block, struct block_sum sum, const uint8_t *bytes, void *ctx);
 	/*
-	 * Unreadable sectors that follow each other in one allocated block; the others of that block can be read. In
-	 * place of `block`, once or more for each such block, ascending. A sector that is larger than a
-	 * block is told of each of its blocks that is allocated.
+	 * Unreadable sectors that follow each other in one allocated block; the others of that
+	 * block can be read. In place of `block`, once or more for each such block, ascending. A
+	 * sector that is larger than a block is told of each of its blocks that is allocated.
 	 */
 	int (*bad)(uint64_t off, uint64_t len, int error, void *ctx);
 	/*
-	 * When everything else has been told: a group whose bitmap or descriptor is damaged (-EBADMSG)
-	 * or cannot be read, of which therefore nothing was read. Ascending.
+	 * When everything else has been told: a group whose bitmap or descriptor is damaged
+	 * (-EBADMSG) or cannot be read, of which therefore nothing was read. Ascending.
 	 */
 	int (*left_out)(uint64_t off, uint64_t len, int error, void *ctx);
 	/* A few times a second. `total` is an estimate at first. */
@@ -65,9 +66,8 @@ struct block_pass_stats {
 	uint64_t bytes;		/* of both */
 	uint64_t bad_bytes;	/* that cannot be read, as told */
 	uint64_t nr_groups_left_out;
-	uint64_t bytes_left_out; /* of those groups, free blocks too */
-	uint64_t
-		bytes_tail; /* of a file without filesystem, behind its last whole sector: not read */
+	uint64_t bytes_left_out;    /* of those groups, free blocks too */
+	uint64_t bytes_tail;	    /* of a file, raw: behind its last whole sector, not read */
 	uint64_t bytes_read, reads; /* from the device; free blocks in small gaps too */
 	uint64_t retried;	    /* reads that failed, and did not when made again alone */
 	unsigned depth;		    /* reads under way at the end */
@@ -76,11 +76,12 @@ struct block_pass_stats {
 };
 
 /*
- * `volume` is usable; `fs` is volume->fs or another one on the same device, borrowed; NULL: every block of
- * BLOCK_PASS_RAW bytes. 0: everything was read or told as unreadable; BLOCK_PASS_STOPPED: options->stop was set;
- * BLOCK_PASS_PARTIAL: read to the end, but for groups that were left out; -ENODEV: the device has
- * gone; -ETIMEDOUT: it hangs; -ENOMEM; -EINVAL: its sectors are of no size that is known; what a
- * callback returned; or the errno of the ring. *ret_stats is filled in whatever the result.
+ * `volume` is usable; `fs` is volume->fs or another one on the same device, borrowed; NULL: every
+ * block of BLOCK_PASS_RAW bytes. 0: everything was read or told as unreadable; BLOCK_PASS_STOPPED:
+ * options->stop was set; BLOCK_PASS_PARTIAL: read to the end, but for groups that were left out;
+ * -ENODEV: the device has gone; -ETIMEDOUT: it hangs; -ENOMEM; -EINVAL: its sectors are of no size
+ * that is known; what a callback returned; or the errno of the ring. *ret_stats is filled in
+ * whatever the result.
  */
 enum { BLOCK_PASS_STOPPED = 1, BLOCK_PASS_PARTIAL = 2 };
 int block_pass_run(struct volume *volume, struct ext4 *fs, const struct block_pass_options *options,

@@ -51,8 +51,8 @@ void block_walk_free(struct block_walk *walk); /* NULL is allowed */
 uint32_t block_walk_block_size(const struct block_walk *walk);
 
 /*
- * The next read: 0 or BLOCK_WALK_END. -ENOMEM; -ENODEV: the device has gone. Each allocated block is in one read,
- * whole. What lies before the first group counts as allocated.
+ * The next read: 0 or BLOCK_WALK_END. -ENOMEM; -ENODEV: the device has gone. Each allocated block
+ * is in one read, whole. What lies before the first group counts as allocated.
  */
 enum { BLOCK_WALK_END = 1 };
 int block_walk_next(struct block_walk *walk, struct block_read *ret_read) must_check;
@@ -67,8 +67,8 @@ struct block_walk_left_out {
 struct block_walk_left_out block_walk_get_left_out(const struct block_walk *walk);
 
 /*
- * Each group that was left out so far, ascending; `error` is -EBADMSG, or that of the read. What `fn`
- * returns, if it is not 0, ends it and is returned.
+ * Each group that was left out so far, ascending; `error` is -EBADMSG, or that of the read. What
+ * `fn` returns, if it is not 0, ends it and is returned.
  */
 typedef int (*block_walk_group_fn)(uint64_t off, uint64_t len, int error, void *ctx);
 int block_walk_each_left_out(const struct block_walk *walk, block_walk_group_fn fn,

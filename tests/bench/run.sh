@@ -25,6 +25,11 @@
 #   page-cache        what a scan leaves in it
 #   polite            the 99th percentile of small reads by fio, beside a scan and alone
 #
+# On others of their own (root.sh):
+#
+#   root-blocks       every allocated block with its sum, as a scan of a root filesystem reads them
+#                     (rootblocks.c), beside sequential reads by fio
+#
 # Beside a real Cyrus (live.sh), which only root can start:
 #
 #   delivery-slowdown  time of a delivery to a store that is scanned meanwhile, beside the same
@@ -62,10 +67,12 @@ dir=$PWD/build/bench
 . tests/bench/lib.sh
 # shellcheck source=disk.sh
 . tests/bench/disk.sh
+# shellcheck source=root.sh
+. tests/bench/root.sh
 # shellcheck source=live.sh
 . tests/bench/live.sh
 
-for program in "$ASSAY" "$MKSPOOL" "$RSS" "$ALLOCATED" "$INDEX" "$DBREAD"; do
+for program in "$ASSAY" "$MKSPOOL" "$RSS" "$ALLOCATED" "$ROOTBLOCKS" "$INDEX" "$DBREAD"; do
 	[ -x "$program" ] || die "no program at $program; use \`make bench\`"
 done
 mkdir -p "$dir" || exit 1
@@ -163,7 +170,7 @@ bench_twoskip_list()
 
 # shellcheck disable=SC2086 # a list of names
 [ $# -gt 0 ] || set -- scan-cold scan-warm scan-memory index-parse index-sums twoskip-list \
-	$DISK_BENCHES delivery-slowdown
+	$DISK_BENCHES root-blocks delivery-slowdown
 for name in "$@"; do
 	case $name in
 	scan-cold) bench_scan_cold ;;
@@ -172,11 +179,12 @@ for name in "$@"; do
 	index-parse) bench_index parse 5000000 ;;
 	index-sums) bench_index sums 1500000 ;;
 	twoskip-list) bench_twoskip_list ;;
+	root-blocks) bench_root_blocks ;;
 	delivery-slowdown) bench_delivery_slowdown ;;
 	*)
 		if ! disk_bench "$name"; then
 			echo "bench: no bench named $name (scan-cold scan-warm scan-memory index-parse" \
-				"index-sums twoskip-list $DISK_BENCHES delivery-slowdown)" >&2
+				"index-sums twoskip-list $DISK_BENCHES root-blocks delivery-slowdown)" >&2
 			exit 3
 		fi
 		;;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Fuzzes ext4: an image as it is, and once more with the checksums of superblock, group
- * descriptors and inodes made right, so that what they guard is reached. Every inode is scanned,
- * directories are listed, files read, allocated blocks walked. Whatever the image says, extents lie
- * inside it and ascend, and reads end.
+ * Fuzzes ext4: an image as it is, and once more with the checksums of superblock, group descriptors
+ * and inodes made right, so that what they guard is reached. Every inode is scanned, directories
+ * are listed, files read, allocated blocks walked, by the bitmaps and by the reads that a pass over
+ * them makes. Whatever the image says, extents, runs and reads lie inside it and ascend, both walks
+ * see as many blocks, and reads end.
  */
 #include <errno.h>
 #include <ext2fs/ext2fs.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "format/ext4/ext4.h"
+#include "verify/block_walk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,7 +30,7 @@ struct walk {
 	struct ext4 *fs;
 	struct ext4_info info;
 	uint32_t last;
-	uint64_t end;
+	uint64_t end, allocated; /* bytes */
 };
 
 static int on_entry(struct span name, uint32_t ino, unsigned type, void *ctx)
@@ -88,7 +90,39 @@ static int on_range(uint64_t off, uint64_t len, void *ctx)
 
 	require(len > 0 && off >= walk->end && len <= walk->info.size - off);
 	walk->end = off + len;
+	walk->allocated += len;
 	return 0;
+}
+
+/* What is before the first group is allocated too. */
+static void walk_reads(struct walk *walk, uint32_t sector)
+{
+	struct volume volume = { .fd = -1, .is_image = true, .sector = sector };
+	uint64_t nr = 0, next = 0, first, len;
+	struct block_walk *blocks;
+	struct block_read read;
+	int r;
+
+	require(block_walk_new(&volume, walk->fs, 32768, &blocks) == 0);
+	while ((r = block_walk_next(blocks, &read)) == 0) {
+		require(read.len > 0 && read.len <= BLOCK_WALK_READ && read.nr_blocks > 0);
+		require(read.off % sector == 0 && read.len % sector == 0);
+		require(read.off + read.len < walk->info.size + sector);
+		require(read.first * walk->info.block_size == read.off);
+		for (uint32_t i = 0; i < read.nr_blocks; i++) {
+			if (!block_read_has(&read, i))
+				continue;
+			require(read.first + i >= next);
+			next = read.first + i + 1;
+			require((next * walk->info.block_size) <= read.off + read.len);
+			nr++;
+		}
+	}
+	require(r == BLOCK_WALK_END);
+	require(ext4_group_range(walk->fs, 0, &first, &len) == 0);
+	require(nr * walk->info.block_size == walk->allocated + first);
+	require(block_walk_get_left_out(blocks).nr_groups <= walk->info.nr_groups);
+	block_walk_free(blocks);
 }
 
 static void walk_image(struct source *src)
@@ -106,6 +140,8 @@ static void walk_image(struct source *src)
 		wanted[i] = i + 1;
 	require(ext4_scan_inodes(walk.fs, wanted, INODES_MAX, on_inode, &walk) == 0);
 	(void)!ext4_each_allocated(walk.fs, on_range, &walk);
+	walk_reads(&walk, 512);
+	walk_reads(&walk, 4096);
 	(void)!ext4_lookup(walk.fs, EXT4_ROOT_INO, "s/l", &ino);
 	(void)!ext4_lookup(walk.fs, EXT4_ROOT_INO, "l/../n/f", &ino);
 	ext4_close(walk.fs);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Block pass: on filesystems made by mke2fs, whose free blocks dumpe2fs names, every other block is
- * told once, in order, with the sum of its bytes; and what the disk does not give, sector by sector.
+ * told once, in order, with the sum of its bytes; and what the disk does not give, sector by
+ * sector.
  */
 #include "suites.h"
 
