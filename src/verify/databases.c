@@ -30,8 +30,9 @@
 
 enum content {
 	CONTENT_NONE,	 /* nothing that is judged here */
+	CONTENT_LIST,	 /* as CONTENT_TWOSKIP, in any order that a list may have */
 	CONTENT_TWOSKIP, /* twoskip or skiplist, never empty */
-	CONTENT_ANY_DB,	 /* flat too */
+	CONTENT_ANY_DB,	 /* flat too; in any order that a list may have */
 	CONTENT_COUNTERS,
 	CONTENT_QUOTA,
 	CONTENT_LEFTOVER, /* NAME.NEW */
@@ -41,7 +42,7 @@ struct checked {
 	enum finding_code code; /* FINDING_CODE_COUNT_: nothing is wrong */
 	char detail[160];
 	bool is_empty; /* counters without a byte */
-	int error; /* it could not be looked at, and is no fault of a disk */
+	int error;     /* it could not be looked at, and is no fault of a disk */
 };
 
 struct suspect {
@@ -90,10 +91,11 @@ static enum content content_of(const char *name, bool in_quota)
 		return CONTENT_QUOTA;
 	if (ends_in(name, "counters") || strcmp(name, "counters.db") == 0)
 		return CONTENT_COUNTERS;
-	if (strcmp(name, "mailboxes.db") == 0 || strcmp(name, "seen.db") == 0 ||
-	    ends_in(name, ".seen") || strcmp(name, "conversations.db") == 0 ||
-	    ends_in(name, ".conversations") || strcmp(name, "annotations.db") == 0 ||
-	    is_disposable(name))
+	if (strcmp(name, "mailboxes.db") == 0)
+		return CONTENT_LIST;
+	if (strcmp(name, "seen.db") == 0 || ends_in(name, ".seen") ||
+	    strcmp(name, "conversations.db") == 0 || ends_in(name, ".conversations") ||
+	    strcmp(name, "annotations.db") == 0 || is_disposable(name))
 		return CONTENT_TWOSKIP;
 	if (strcmp(name, "sub.db") == 0 || ends_in(name, ".sub") ||
 	    strcmp(name, "quotas.db") == 0 || strcmp(name, "user_deny.db") == 0)
@@ -151,22 +153,30 @@ static void check_dirty(struct source *src, bool is_host, struct checked *checke
 		    "its header says that a transaction is under way, and there is none");
 }
 
-static void check_db(struct source *src, enum content content, bool is_host,
-		     struct checked *checked)
+static int check_in_order(const struct imapd_conf *conf, struct source *src, enum content content,
+			  uint64_t *ret_off)
+{
+	return content == CONTENT_LIST || content == CONTENT_ANY_DB
+		       ? list_check(conf, src, ret_off)
+		       : db_check(src, DB_ORDER_BYTES, ret_off);
+}
+
+static void check_db(const struct imapd_conf *conf, struct source *src, enum content content,
+		     bool is_host, struct checked *checked)
 {
 	uint8_t head[20];
 	uint64_t n = 0, off = 0;
 	int r = source_read(src, 0, head, sizeof(head), &n);
 	enum db_engine engine = db_engine_of(span_of(head, r ? 0 : n));
 
-	if (r == 0 && n == 0 && content == CONTENT_TWOSKIP) {
+	if (r == 0 && n == 0 && (content == CONTENT_TWOSKIP || content == CONTENT_LIST)) {
 		say(checked, FINDING_DATABASE_CORRUPT, "it is empty");
 		return;
 	}
 	if (r == 0 && engine == DB_FLAT && content == CONTENT_NONE)
 		return;
 	for (int tries = 0; r == 0 && tries < CHECK_TRIES; tries++) {
-		r = db_check(src, DB_ORDER_BYTES, &off);
+		r = check_in_order(conf, src, content, &off);
 		if (r == -EAGAIN && tries < CHECK_TRIES - 1) {
 			clock_sleep_ns(10 * NS_PER_MS);
 			r = 0;
@@ -190,9 +200,10 @@ static void check_db(struct source *src, enum content content, bool is_host,
 	}
 }
 
-static void check_file(struct image *image, const char *path, enum content content,
+static void check_file(const struct target *target, const char *path, enum content content,
 		       struct checked *checked)
 {
+	struct image *image = target->image;
 	struct source src = SOURCE_NULL;
 
 	*checked = (struct checked){ .code = FINDING_CODE_COUNT_ };
@@ -206,7 +217,7 @@ static void check_file(struct image *image, const char *path, enum content conte
 	else if (content == CONTENT_LEFTOVER)
 		say(checked, FINDING_DATABASE_LEFTOVER, "older than a day");
 	else
-		check_db(&src, content, !image_inside(image, path), checked);
+		check_db(&target->imapd_conf, &src, content, !image_inside(image, path), checked);
 	if (r == 0 && !image_inside(image, path) && !was_cached)
 		file_forget(src.fd);
 	source_close(&src);
@@ -238,9 +249,9 @@ static int is_owner(const struct mailbox_entry *entry, struct span key, bool res
 	(void)restart; /* listed at some moment will do */
 	if (!entry || mailbox_name_is_deleted(buf_span(&entry->name), owner->deleted_prefix))
 		return 0;
-	owner->is_listed |= (owner->id.len &&
-			     span_equals(buf_span(&entry->unique_id), owner->id)) ||
-			    span_equals(buf_span(&entry->name), buf_span(&owner->name));
+	owner->is_listed |=
+		(owner->id.len && span_equals(buf_span(&entry->unique_id), owner->id)) ||
+		span_equals(buf_span(&entry->name), buf_span(&owner->name));
 	return 0;
 }
 
@@ -294,7 +305,7 @@ static int on_file_content(struct walk *walk, const char *path, enum content con
 		s->databases_missed = true; /* it has been said, and stays open */
 		return 0;
 	}
-	check_file(s->target->image, path, content, &checked);
+	check_file(s->target, path, content, &checked);
 	if (checked.error == 0 && checked.code == FINDING_CODE_COUNT_)
 		return 0;
 	if (checked.error == -ENOENT || checked.error == -ELOOP || checked.error == -EINVAL)
@@ -426,7 +437,7 @@ static int confirm_database(struct walk *walk, struct suspect *suspect)
 	for (int looks = 1; looks < LOOKS_MAX && !scanning_is_stopped(s); looks++) {
 		if (looks > 1)
 			clock_sleep_ns(s->options->settle_ns);
-		check_file(s->target->image, suspect->path, suspect->content, &checked);
+		check_file(s->target, suspect->path, suspect->content, &checked);
 		if (checked.error == 0 && checked.code == FINDING_CODE_COUNT_) {
 			/*
 			 * Good now. Where it was not before, whatever is open about it stays open.
@@ -465,7 +476,7 @@ static int walk_all(struct walk *walk)
 			: 0;
 	/* Those in the configdirectory are come by anyway. */
 	if (r == 0 && imapd_conf_get(conf, "mboxlist_db_path", NULL))
-		r = on_file_content(walk, buf_str(&walk->list), CONTENT_TWOSKIP, false);
+		r = on_file_content(walk, buf_str(&walk->list), CONTENT_LIST, false);
 	if (r == 0 && imapd_conf_get(conf, "annotation_db_path", NULL))
 		r = on_file_content(walk, buf_str(&annotations), CONTENT_TWOSKIP, false);
 	if (r == 0)

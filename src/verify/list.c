@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The walk over mailboxes.db, for the survey of a scan and for the gate.
+ * The walk over mailboxes.db, for the survey of a scan and for the gate; and its check.
  */
 #include "verify/list.h"
 
@@ -97,16 +97,34 @@ static int walk_source(struct source *src, enum db_order order, bool restart,
  * A list of Cyrus up to 3.4 may be in mailbox order; its switch is still in the configuration of
  * later ones, which ignore it. So what is out of order in the one way is read in the other.
  */
+static bool may_be_in_mailbox_order(const struct imapd_conf *conf)
+{
+	bool sorted = false;
+
+	return imapd_conf_get_switch(conf, "improved_mboxlist_sort", false, NULL, &sorted) == 0 &&
+	       sorted;
+}
+
 static int walk_in_any_order(const struct imapd_conf *conf, struct source *src, bool restart,
 			     const struct receiver *to)
 {
-	bool sorted = false;
 	int r = walk_source(src, DB_ORDER_BYTES, restart, to);
 
-	if (r != -EBADMSG ||
-	    imapd_conf_get_switch(conf, "improved_mboxlist_sort", false, NULL, &sorted) || !sorted)
+	if (r != -EBADMSG || !may_be_in_mailbox_order(conf))
 		return r;
 	return walk_source(src, DB_ORDER_MAILBOX, true, to);
+}
+
+int list_check(const struct imapd_conf *conf, struct source *src, uint64_t *ret_off)
+{
+	uint64_t off = 0;
+	int r = db_check(src, DB_ORDER_BYTES, ret_off);
+
+	if (r != -EBADMSG || !may_be_in_mailbox_order(conf))
+		return r;
+	r = db_check(src, DB_ORDER_MAILBOX, &off);
+	*ret_off = max_of(*ret_off, off); /* the wrong order stops no later than the right one */
+	return r;
 }
 
 static int walk(const struct imapd_conf *conf, struct image *image, const struct receiver *to)

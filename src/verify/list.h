@@ -7,10 +7,13 @@
 #ifndef VERIFY_LIST_H
 #define VERIFY_LIST_H
 
+#include <stdint.h>
+
 #include "base/compiler.h"
 #include "base/span.h"
 #include "format/cyrus/imapd_conf.h"
 #include "format/cyrus/mboxlist.h"
+#include "io/source.h"
 #include "verify/image.h"
 
 /*
@@ -19,6 +22,14 @@
  * is true for the first call after the walk had to begin again.
  */
 typedef int (*list_fn)(const struct mailbox_entry *entry, struct span key, bool restart, void *ctx);
+
+/*
+ * Checks a database that the switch `improved_mboxlist_sort` of Cyrus up to 3.4 is about: the list,
+ * subscriptions, quota roots in one file. As db_check in the order of bytes, and in mailbox order
+ * where that is switched on and the file is in no other. *ret_off is where the order in which more
+ * of it is good finds what is wrong.
+ */
+int list_check(const struct imapd_conf *conf, struct source *src, uint64_t *ret_off) must_check;
 
 /*
  * Walks the list, in `image` where it lies there (NULL: nowhere), whatever engine it is kept in,

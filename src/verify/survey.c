@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "format/cyrus/db.h"
 #include "format/cyrus/layout.h"
 #include "verify/list.h"
 #include "verify/scanning.h"
@@ -110,7 +109,7 @@ static void find_damage(struct scanning *s, const char *path, char *out, size_t 
 	uint64_t off = 0;
 
 	if (image_open_source(s->target->image, path, &src) == 0 &&
-	    db_check(&src, DB_ORDER_BYTES, &off) == -EBADMSG)
+	    list_check(&s->target->imapd_conf, &src, &off) == -EBADMSG)
 		(void)snprintf(out, size, " at byte %" PRIu64, off);
 	source_close(&src);
 }

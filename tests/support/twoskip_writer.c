@@ -45,6 +45,7 @@ struct head {
 struct twoskip_writer {
 	int fd;
 	uint64_t random;
+	enum db_order order;
 	uint64_t end; /* where the next record goes */
 	uint64_t nr_records;
 	struct head *tails[NR_LISTS];
@@ -164,12 +165,17 @@ int twoskip_writer_new(const char *path, uint64_t seed, struct twoskip_writer **
 	return 0;
 }
 
+void twoskip_writer_set_order(struct twoskip_writer *writer, enum db_order order)
+{
+	writer->order = order;
+}
+
 int twoskip_writer_add(struct twoskip_writer *writer, struct span key, struct span value)
 {
 	if (key.len > MAX_KEY_LEN || value.len > MAX_VALUE_LEN)
 		return -EFBIG;
 	if (writer->nr_records) {
-		int order = span_compare(buf_span(&writer->last_key), key);
+		int order = db_order_compare(writer->order, buf_span(&writer->last_key), key);
 		if (order >= 0)
 			return order ? -EINVAL : -EEXIST;
 	}

@@ -11,12 +11,16 @@
 
 #include "base/compiler.h"
 #include "base/span.h"
+#include "format/cyrus/db_order.h"
 
 struct twoskip_writer;
 
 /* Creates `path` (mode 0600), which must not exist. -EEXIST, -ENOMEM, or the errno of open. */
 int twoskip_writer_new(const char *path, uint64_t seed,
 		       struct twoskip_writer **ret_writer) must_check;
+
+/* The order in which keys ascend, before the first record; DB_ORDER_BYTES without it. */
+void twoskip_writer_set_order(struct twoskip_writer *writer, enum db_order order);
 
 /*
  * Appends a record. -EEXIST for the key given last, -EINVAL for a smaller one, -EFBIG for a key

@@ -137,6 +137,121 @@ static void finds_damage_in_the_list_that_a_walk_does_not_come_by(void)
 	scene_close(&s);
 }
 
+/* ---- in mailbox order, as up to 3.4 where that was switched on ---- */
+
+static void switch_sort_on(struct scene *s)
+{
+	CU_ASSERT_EQUAL(imapd_conf_parse(&s->target.imapd_conf,
+					 span_of_str("improved_mboxlist_sort: yes\n"), "more", 0,
+					 NULL, NULL, NULL),
+			0);
+}
+
+/* The order of bytes has the two keys the other way round. */
+static void write_sorted(struct scene *s, const char *rel, const char *const values[2])
+{
+	static const char *const keys[] = { "user.a.b", "user.a-b" };
+	const char *path = scene_path(s, rel);
+	struct twoskip_writer *writer;
+
+	CU_ASSERT_TRUE(unlink(path) == 0 || errno == ENOENT);
+	CU_ASSERT_EQUAL_FATAL(twoskip_writer_new(path, 1, &writer), 0);
+	twoskip_writer_set_order(writer, DB_ORDER_MAILBOX);
+	for (unsigned i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(twoskip_writer_add(writer, span_of_str(keys[i]),
+						   span_of_str(values[i])),
+				0);
+	CU_ASSERT_EQUAL(twoskip_writer_commit(writer), 0);
+	twoskip_writer_free(writer);
+}
+
+/* A store of two mailboxes, with their list as 3.4 has it. */
+static void begin_sorted(struct scene *s)
+{
+	static const char *const names[] = { "user.a.b", "user.a-b" };
+	struct mkstore_options options = { .seed = 5, .legacy_dirs = true };
+	char values[2][256];
+
+	scene_make_room(s, "databases");
+	scene_make_store(s, &options);
+	for (unsigned i = 0; i < 2; i++) {
+		char id[64], uidvalidity[16];
+		struct buf entry = BUF_NULL;
+		CU_ASSERT_EQUAL_FATAL(room_add_mailbox(s->store, names[i], 2, 800, 1), 0);
+		CU_ASSERT_EQUAL(mkstore_add_entry(&entry, s->store, names[i], "default"), 0);
+		CU_ASSERT_EQUAL_FATAL(sscanf(buf_str(&entry), "%%(T el I %63s P default V %15s", id,
+					     uidvalidity),
+				      2);
+		(void)snprintf(values[i], sizeof(values[i]), "%%(I %s P default V %s%s", id,
+			       uidvalidity, strstr(buf_str(&entry), " A "));
+		buf_fini(&entry);
+	}
+	scene_open(s);
+	const char *const both[] = { values[0], values[1] };
+	write_sorted(s, "store/conf/mailboxes.db", both);
+}
+
+static void takes_a_list_in_mailbox_order_for_good_where_that_is_switched_on(void)
+{
+	struct scene s;
+
+	begin_sorted(&s);
+	scan(&s);
+	CU_ASSERT_TRUE(said(&s, "mailboxes_db.corrupt  list", "at byte"));
+	switch_sort_on(&s);
+	scan(&s);
+	CU_ASSERT_EQUAL(s.nr_findings, 0);
+	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
+	CU_ASSERT_EQUAL(s.run.messages, 4);
+	scene_close(&s);
+}
+
+/* Subscriptions, and quota roots in one file, were sorted by the same switch. */
+static void takes_subscriptions_in_mailbox_order_for_good_too(void)
+{
+	static const char *const nothing[] = { "", "" };
+	struct scene s;
+
+	begin(&s);
+	write_sorted(&s, "store/conf/user/a/a.sub", nothing);
+	scan(&s);
+	check_only_finding(&s, "database.corrupt  database:", "user/a/a.sub");
+	switch_sort_on(&s);
+	scan(&s);
+	CU_ASSERT_EQUAL(s.nr_findings, 0);
+	/* Seen state never was. */
+	write_sorted(&s, "store/conf/user/a/a.seen", nothing);
+	scan(&s);
+	check_only_finding(&s, "database.corrupt  database:", "user/a/a.seen");
+	scene_close(&s);
+}
+
+/* What is wrong in either order is said where the order in which it was written has it. */
+static void says_where_a_list_in_mailbox_order_is_damaged(void)
+{
+	char where[32];
+	struct scene s;
+	struct stat st;
+
+	begin_sorted(&s);
+	switch_sort_on(&s);
+	CU_ASSERT_EQUAL(stat(scene_path(&s, "store/conf/mailboxes.db"), &st), 0);
+	/* The COMMIT: only the check comes by it. */
+	flip_in(&s, "store/conf/mailboxes.db", (uint64_t)st.st_size - 3);
+	scan(&s);
+	(void)snprintf(where, sizeof(where), "damaged at byte %d", (int)st.st_size - 24);
+	check_only_finding(&s, "database.corrupt  database:", where);
+	CU_ASSERT_EQUAL(s.run.messages, 4);
+	scene_close(&s);
+	/* And the last value: the walk comes by it. */
+	begin_sorted(&s);
+	switch_sort_on(&s);
+	flip_in(&s, "store/conf/mailboxes.db", (uint64_t)st.st_size - 24 - 16);
+	scan(&s);
+	CU_ASSERT_TRUE(said(&s, "mailboxes_db.corrupt  list", "at byte"));
+	scene_close(&s);
+}
+
 /* ---- strays ---- */
 
 static void make_stray(struct scene *s, const char *dir)
@@ -268,6 +383,9 @@ static const struct test_case cases[] = {
 	CASE(finds_nothing_in_good_databases),
 	CASE(says_which_database_is_damaged),
 	CASE(finds_damage_in_the_list_that_a_walk_does_not_come_by),
+	CASE(takes_a_list_in_mailbox_order_for_good_where_that_is_switched_on),
+	CASE(takes_subscriptions_in_mailbox_order_for_good_too),
+	CASE(says_where_a_list_in_mailbox_order_is_damaged),
 	CASE(finds_a_directory_that_no_mailbox_owns),
 	CASE(finds_it_by_name_too),
 	CASE(calls_no_young_directory_a_stray),

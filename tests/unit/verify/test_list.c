@@ -7,6 +7,7 @@
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,19 +241,33 @@ static size_t make_skiplist(uint8_t *bytes)
 		len += 24 + (sizeof(value) + 2) / 4 * 4 + 4;
 		memset(bytes + len, 0xff, 4);
 		len += 4;
+		if (i == 0) /* the next */
+			bytes[len - 5] = (uint8_t)len;
 	}
 	bytes[43] = (uint8_t)len;
 	bytes[42] = (uint8_t)(len >> 8);
 	return len;
 }
 
+static int check_list(const struct room *room, uint64_t *ret_off)
+{
+	struct source src = SOURCE_NULL;
+
+	CU_ASSERT_EQUAL_FATAL(source_open_file(&src, AT_FDCWD, room->db), 0);
+	int r = list_check(&room->conf, &src, ret_off);
+	source_close(&src);
+	return r;
+}
+
 static void reads_a_list_in_mailbox_order_where_that_is_switched_on(void)
 {
 	uint8_t bytes[512];
 	struct room room;
+	uint64_t off;
 
 	room_open(&room, 1);
 	put_list(&room, bytes, make_skiplist(bytes));
+	CU_ASSERT_EQUAL(check_list(&room, &off), -EBADMSG);
 	CU_ASSERT_EQUAL(walk(&room), -EBADMSG);
 	CU_ASSERT_EQUAL(room.nr_live, 1);
 	CU_ASSERT_EQUAL(imapd_conf_parse(&room.conf, span_of_str("improved_mboxlist_sort: yes\n"),
@@ -261,6 +276,12 @@ static void reads_a_list_in_mailbox_order_where_that_is_switched_on(void)
 	CU_ASSERT_EQUAL(walk(&room), 0);
 	CU_ASSERT_EQUAL(room.nr_live, 3); /* the first twice, for the walk began again */
 	CU_ASSERT_EQUAL(room.nr_restarts, 1);
+	CU_ASSERT_EQUAL(check_list(&room, &off), 0);
+	/* What is wrong in any order, and where. */
+	bytes[144 + 3] = 7; /* the type of the first record */
+	put_list(&room, bytes, sizeof(bytes));
+	CU_ASSERT_EQUAL(check_list(&room, &off), -EBADMSG);
+	CU_ASSERT_EQUAL(off, 144);
 	/* What is in the order of bytes is read as before. */
 	put_text(&room, "Nuser.a" LIVE);
 	CU_ASSERT_EQUAL(walk(&room), 0);
