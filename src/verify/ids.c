@@ -57,8 +57,10 @@ struct candidates {
 
 int ids_suspect(struct scanning *s, struct span id)
 {
-	if (s->suspect_ids.count >= CANDIDATES_MAX)
-		return 0; /* as many as will be told */
+	if (s->suspect_ids.count >= CANDIDATES_MAX) {
+		s->ids_left_out |= !map_get(&s->suspect_ids, id, NULL);
+		return 0;
+	}
 	int r = map_put(&s->suspect_ids, id, 0);
 	return r < 0 ? r : 0;
 }
@@ -343,7 +345,10 @@ int ids_check(struct scanning *s)
 		r = ids_confirm(s, has_ids, merge.nr_orphans);
 	buf_fini(&merge.row_key);
 	buf_fini(&merge.row_name);
-	s->ids_whole = r >= 0 && !scanning_is_stopped(s);
+	s->ids_whole = r >= 0 && !s->ids_left_out && !scanning_is_stopped(s);
+	if (r >= 0 && s->ids_left_out)
+		return scanning_gap(s, NULL, "mailboxes.db",
+				    "more unique ids are in doubt than can be told");
 	if (r >= 0 || r == -ENOMEM)
 		return r < 0 ? r : 0;
 	return scanning_gap(s, NULL, "mailboxes.db", "it could not be gone through once more");

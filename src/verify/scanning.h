@@ -180,6 +180,7 @@ struct scanning {
 	int64_t young_ns;	 /* what is younger may belong to an append under way */
 	const char *conf_dir;	 /* the configdirectory, as imapd.conf names it */
 	struct map suspect_ids;	 /* unique ids about which the list does not agree with itself */
+	bool ids_left_out;	 /* there were more than are kept */
 	bool list_is_damaged;	 /* and the survey has said so */
 	bool databases_missed;	 /* something in the configdirectory was not judged */
 	bool ids_whole, databases_whole, quotas_whole, strays_whole; /* looked at, all of them */
@@ -302,7 +303,10 @@ int survey_refresh(struct scanning *s, const struct mailbox *mailbox, const stru
 
 /* ---- ids.c ---- */
 
-/* Notes a unique id about which something may be wrong; ids_check looks again. */
+/*
+ * Notes a unique id about which something may be wrong; ids_check looks again, and says where there
+ * were more than are kept.
+ */
 int ids_suspect(struct scanning *s, struct span id) must_check;
 
 /* Does the list agree with itself, names with unique ids? The survey has ended. */

@@ -10,6 +10,7 @@
 
 #include "base/compiler.h"
 #include "support/twoskip_writer.h"
+#include "verify/scanning.h"
 #include "verify_room.h"
 
 static void begin(struct scene *s, bool legacy_dirs)
@@ -231,9 +232,8 @@ static uint64_t count_open(struct scene *s)
 {
 	uint64_t open = 99;
 
-	CU_ASSERT_EQUAL(state_finding_count_open(s->state, s->run.target, ASSAY_SEVERITY_NOTICE,
-						 &open),
-			0);
+	CU_ASSERT_EQUAL(
+		state_finding_count_open(s->state, s->run.target, ASSAY_SEVERITY_NOTICE, &open), 0);
 	return open;
 }
 
@@ -242,7 +242,8 @@ static void keeps_a_finding_open_until_the_list_was_looked_at_again(void)
 {
 	char name[] = "user.a";
 	char *mailboxes[] = { name };
-	struct scan_options part = { .settle_ns = 5 * NS_PER_MS, .readers = 1,
+	struct scan_options part = { .settle_ns = 5 * NS_PER_MS,
+				     .readers = 1,
 				     .selection = { .mailboxes = mailboxes, .nr_mailboxes = 1 } };
 	struct texts t;
 	struct scene s;
@@ -265,6 +266,53 @@ static void keeps_a_finding_open_until_the_list_was_looked_at_again(void)
 	scene_close(&s);
 }
 
+/* Where more is in doubt than is kept, that is said, and no finding is closed by what was left out. */
+static void says_that_there_are_more_than_can_be_told(void)
+{
+	enum { MAX = 4096 };
+	struct scan_options options = { .readers = 1 };
+	struct texts t;
+	struct scene s;
+
+	begin(&s, false);
+	get_texts(&s, &t);
+	const struct record records[] = { { t.key_id[0], t.by_id[0] },
+					  { t.key_id[1], t.by_id[1] },
+					  { t.key_name[0], t.by_name[0] },
+					  { t.key_name[1], t.by_name[1] } };
+	write_list(&s, records, array_size(records));
+	for (unsigned nr = MAX; nr <= MAX + 1; nr++) {
+		struct scan_events events = { .gap = scene_on_gap, .ctx = &s };
+		struct scanning scanning = { .state = s.state,
+					     .target = &s.target,
+					     .options = &options,
+					     .events = &events,
+					     .suspect_ids = MAP_NULL };
+		s.nr_gaps = 0;
+		CU_ASSERT_EQUAL(state_target_put(s.state, s.target.key, "s1", "h1",
+						 s.target.imapd_conf_path, true,
+						 &scanning.target_id),
+				0);
+		CU_ASSERT_EQUAL(
+			state_run_begin(s.state, scanning.target_id, 1, "", &scanning.run.id), 0);
+		CU_ASSERT_EQUAL(survey_mailboxes(&scanning), 0);
+		/* Ids of mailboxes on their way; the first of them twice, which takes up no room. */
+		for (unsigned i = 0; i <= nr; i++) {
+			char id[16];
+			(void)snprintf(id, sizeof(id), "%05u", i % nr);
+			CU_ASSERT_EQUAL(ids_suspect(&scanning, span_of_str(id)), 0);
+		}
+		CU_ASSERT_EQUAL(ids_check(&scanning), 0);
+		CU_ASSERT_EQUAL(scanning.ids_whole, nr == MAX);
+		CU_ASSERT_EQUAL(s.nr_gaps, nr > MAX);
+		CU_ASSERT_EQUAL(count_said(s.gaps, s.nr_gaps, ": more ", "than can be told"),
+				nr > MAX);
+		CU_ASSERT_EQUAL(scanning_flush(&scanning), 0);
+		map_fini(&scanning.suspect_ids);
+	}
+	scene_close(&s);
+}
+
 static const struct test_case cases[] = {
 	CASE(says_nothing_of_a_list_that_agrees),
 	CASE(finds_a_mailbox_without_a_record_of_its_id),
@@ -274,6 +322,7 @@ static const struct test_case cases[] = {
 	CASE(takes_tombstones_for_what_they_are),
 	CASE(finds_two_mailboxes_of_one_id_and_verifies_both),
 	CASE(keeps_a_finding_open_until_the_list_was_looked_at_again),
+	CASE(says_that_there_are_more_than_can_be_told),
 };
 
 const struct test_suite suite_verify_ids = { "verify/ids", cases, array_size(cases) };
