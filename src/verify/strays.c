@@ -22,7 +22,6 @@
 
 #define DEPTH_MAX 64 /* directories below a root; names of mailboxes are shorter */
 #define STRAYS_MAX 4096
-#define ROOTS_MAX 64
 #define LEFTOVER_NS (24 * 3600 * NS_PER_S)
 
 struct stray {
@@ -42,7 +41,10 @@ struct walk {
 	size_t nr, cap;
 	uint64_t left_out;
 	uint64_t nr_leftovers; /* in the staging directory that is walked */
-	bool missed;
+	bool missed;	       /* something was not looked at */
+	/* What to say of that, the first of it; no error where somebody else has said it. */
+	struct buf missed_path;
+	int missed_error;
 };
 
 /* What a directory holds of a mailbox. */
@@ -55,6 +57,28 @@ struct content {
 };
 
 static int walk_dir(struct walk *walk, unsigned depth, bool is_staging);
+
+static int note_missed(struct walk *walk, const char *path, int error)
+{
+	walk->missed = true;
+	if (walk->missed_error)
+		return 0;
+	walk->missed_error = error;
+	buf_add_str(&walk->missed_path, path);
+	return buf_error(&walk->missed_path);
+}
+
+static int note_missed_dir(struct walk *walk, int error)
+{
+	struct buf path = BUF_NULL;
+
+	buf_addf(&path, "%s%s%s", walk->root, walk->rel.len ? "/" : "", buf_str(&walk->rel));
+	int r = buf_error(&path);
+	if (r == 0)
+		r = note_missed(walk, buf_str(&path), error);
+	buf_fini(&path);
+	return r;
+}
 
 static int stray_add(struct walk *walk, struct span key, bool by_name)
 {
@@ -248,9 +272,12 @@ static int walk_dir(struct walk *walk, unsigned depth, bool is_staging)
 		return 0;
 	if (r == -ENOMEM)
 		return r;
-	/* Where mailboxes are, their own passes have said it. */
-	walk->missed = true;
-	return 0;
+	/* Without the root nothing lies there; of mailboxes that should, their passes have said it. */
+	if (r == -ENODEV && depth == 0) {
+		walk->missed = true;
+		return 0;
+	}
+	return note_missed_dir(walk, r);
 }
 
 /* ---- the second look ---- */
@@ -288,10 +315,10 @@ static int strays_confirm(struct walk *walk)
 
 	clock_sleep_ns(s->options->settle_ns);
 	int r = list_walk(&s->target->imapd_conf, s->target->image, on_listed, walk);
-	if (r) {
-		walk->missed = true;
-		return r == -ENOMEM ? r : 0;
-	}
+	if (r == -ENOMEM)
+		return r;
+	if (r)
+		return note_missed(walk, "mailboxes.db", r);
 	for (size_t i = 0; r == 0 && i < walk->nr; i++) {
 		const struct stray *stray = &walk->strays[i];
 		if (stray->is_listed || !is_still_there(s, stray))
@@ -308,46 +335,90 @@ static int strays_confirm(struct walk *walk)
 
 /* ---- all roots ---- */
 
-/* The directories that imapd.conf names for partitions of any kind, each once. */
-static size_t find_roots(const struct imapd_conf *conf, const char *roots[ROOTS_MAX])
+static bool is_root(const struct imapd_option *option)
 {
 	static const char *const kinds[] = { "partition-", "metapartition-", "archivepartition-",
 					     "metadir-" };
+
+	for (size_t k = 0; k < array_size(kinds); k++)
+		if (strncmp(option->name, kinds[k], strlen(kinds[k])) == 0)
+			return option->value[0] == '/';
+	return false;
+}
+
+/*
+ * The directories that imapd.conf names for partitions of any kind, each once, into `roots`, which
+ * has room for each option.
+ */
+static size_t find_roots(const struct imapd_conf *conf, const char **roots)
+{
 	size_t nr = 0;
 
 	for (size_t i = 0; i < conf->nr_options; i++) {
-		const char *name = conf->options[i].name, *value = conf->options[i].value;
-		bool wanted = false, known = false;
-		for (size_t k = 0; k < array_size(kinds); k++)
-			wanted = wanted || strncmp(name, kinds[k], strlen(kinds[k])) == 0;
-		for (size_t k = 0; k < nr; k++)
-			known = known || strcmp(roots[k], value) == 0;
-		if (wanted && !known && value[0] == '/' && nr < ROOTS_MAX)
+		const char *value = conf->options[i].value;
+		bool wanted = is_root(&conf->options[i]);
+		for (size_t k = 0; wanted && k < nr; k++)
+			wanted = strcmp(roots[k], value) != 0;
+		if (wanted)
 			roots[nr++] = value;
 	}
 	return nr;
 }
 
-int strays_check(struct scanning *s)
+/* What was not looked at, or not kept: once, whatever there is of it. */
+static int tell_missed(struct walk *walk)
 {
-	const char *roots[ROOTS_MAX];
-	size_t nr_roots = find_roots(&s->target->imapd_conf, roots);
-	struct walk walk = { .s = s, .roots = roots, .nr_roots = nr_roots };
+	struct buf why = BUF_NULL;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < nr_roots && !scanning_is_stopped(s); i++) {
-		walk.root = roots[i];
-		buf_clear(&walk.rel);
-		r = walk_dir(&walk, 0, false);
+	if (walk->missed_error) {
+		buf_addf(&why, "%s: directories that belong to no mailbox may have been left out",
+			 walk->missed_error == -EBADMSG ? "damaged"
+							: strerror(-walk->missed_error));
+		r = buf_error(&why);
+		if (r == 0)
+			r = scanning_gap(walk->s, NULL, buf_str(&walk->missed_path), buf_str(&why));
 	}
-	if (r == 0 && walk.nr && !scanning_is_stopped(s))
-		r = strays_confirm(&walk);
+	if (r == 0 && walk->left_out)
+		r = scanning_gap(walk->s, NULL, walk->roots[0],
+				 "more directories belong to no mailbox than can be told");
+	buf_fini(&why);
+	return r;
+}
+
+static int walk_all(struct walk *walk)
+{
+	struct scanning *s = walk->s;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < walk->nr_roots && !scanning_is_stopped(s); i++) {
+		walk->root = walk->roots[i];
+		buf_clear(&walk->rel);
+		r = walk_dir(walk, 0, false);
+	}
+	if (r == 0 && walk->nr && !scanning_is_stopped(s))
+		r = strays_confirm(walk);
+	return r ? r : tell_missed(walk);
+}
+
+int strays_check(struct scanning *s)
+{
+	const struct imapd_conf *conf = &s->target->imapd_conf;
+	const char **roots = calloc(max_of(conf->nr_options, (size_t)1), sizeof(*roots));
+	struct walk walk = { .s = s, .roots = roots };
+
+	if (!roots)
+		return -ENOMEM;
+	walk.nr_roots = find_roots(conf, roots);
+	int r = walk_all(&walk);
 	s->strays_whole = r == 0 && !walk.missed && !walk.left_out && !scanning_is_stopped(s);
 	for (size_t i = 0; i < walk.nr; i++) {
 		buf_fini(&walk.strays[i].path);
 		buf_fini(&walk.strays[i].key);
 	}
 	free(walk.strays);
+	free(roots);
 	buf_fini(&walk.rel);
+	buf_fini(&walk.missed_path);
 	return r;
 }

@@ -15,6 +15,8 @@
 #include "base/compiler.h"
 #include "digest/digest.h"
 #include "support/twoskip_writer.h"
+#include "verify/scanning.h"
+#include "verify_disk.h"
 #include "verify_room.h"
 
 static void make_dir(struct scene *s, const char *rel)
@@ -65,6 +67,13 @@ static void scan(struct scene *s)
 					.append_max_ns = 1 };
 
 	scene_scan(s, &options);
+}
+
+static void add_conf(struct scene *s, const char *text)
+{
+	CU_ASSERT_EQUAL(imapd_conf_parse(&s->target.imapd_conf, span_of_str(text), "more", 0, NULL,
+					 NULL, NULL),
+			0);
 }
 
 static void finds_nothing_in_good_databases(void)
@@ -141,10 +150,7 @@ static void finds_damage_in_the_list_that_a_walk_does_not_come_by(void)
 
 static void switch_sort_on(struct scene *s)
 {
-	CU_ASSERT_EQUAL(imapd_conf_parse(&s->target.imapd_conf,
-					 span_of_str("improved_mboxlist_sort: yes\n"), "more", 0,
-					 NULL, NULL, NULL),
-			0);
+	add_conf(s, "improved_mboxlist_sort: yes\n");
 }
 
 /* The order of bytes has the two keys the other way round. */
@@ -313,6 +319,150 @@ static void calls_no_young_directory_a_stray(void)
 	scene_close(&s);
 }
 
+static void looks_for_strays_on_every_partition(void)
+{
+	char text[512];
+	struct scene s;
+
+	begin(&s);
+	/* Those that are not there have none, and that is no gap. */
+	for (unsigned i = 0; i < 70; i++) {
+		(void)snprintf(text, sizeof(text), "partition-p%02u: %s/p%02u\n", i, s.dir, i);
+		add_conf(&s, text);
+	}
+	make_dir(&s, "p69");
+	make_dir(&s, "p69/uuid");
+	make_dir(&s, "p69/uuid/-");
+	make_dir(&s, "p69/uuid/-/-");
+	make_stray(&s, "p69/uuid/-/-/--stray");
+	scan(&s);
+	check_only_finding(&s, "mailbox.unlisted  stray:", "");
+	CU_ASSERT_PTR_NOT_NULL(strstr(s.findings[0], "p69/uuid/-/-/--stray"));
+	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
+	scene_close(&s);
+}
+
+/* Paths longer than any system call takes, two of them: nobody can look into what lies there. */
+static void says_once_where_it_could_not_look_for_strays(void)
+{
+	struct scene s;
+	char name[251];
+
+	begin(&s);
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	int fd = open(scene_path(&s, "store/spool"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (unsigned i = 0; i < 17; i++) {
+		CU_ASSERT_EQUAL_FATAL(mkdirat(fd, name, 0700), 0);
+		int below = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		(void)close(fd);
+		fd = below;
+		name[0] = 'y';
+		CU_ASSERT_EQUAL(mkdirat(fd, name, 0700), 0);
+		name[0] = 'x';
+	}
+	(void)close(fd);
+	scan(&s);
+	check_only_gap(&s, "", "File name too long: directories that belong to no mailbox");
+	CU_ASSERT_EQUAL(s.nr_findings, 0);
+	CU_ASSERT_EQUAL(disk_run("rm -r %s/store/spool/%s", s.dir, name), 0);
+	scan(&s);
+	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
+	scene_close(&s);
+}
+
+/* A scan that has come to its strays, with nothing in the books: all directories look like one. */
+struct bench {
+	struct scan_options options;
+	struct scan_events events;
+	struct scanning s;
+};
+
+static void bench_begin(struct bench *b, struct scene *s)
+{
+	*b = (struct bench){ .options = { .readers = 1 },
+			     .events = {
+				     .finding = scene_on_finding, .gap = scene_on_gap, .ctx = s } };
+	b->s = (struct scanning){ .state = s->state,
+				  .target = &s->target,
+				  .options = &b->options,
+				  .events = &b->events };
+	b->s.young_ns = 1;
+	CU_ASSERT_EQUAL(state_target_put(s->state, s->target.key, "s1", "h1",
+					 s->target.imapd_conf_path, true, &b->s.target_id),
+			0);
+	CU_ASSERT_EQUAL(state_run_begin(s->state, b->s.target_id, 1, "", &b->s.run.id), 0);
+	s->nr_findings = s->nr_gaps = 0;
+}
+
+static void says_that_the_list_could_not_be_asked_about_strays(void)
+{
+	struct scene s;
+	struct bench b;
+
+	begin(&s);
+	bench_begin(&b, &s);
+	CU_ASSERT_EQUAL(strays_check(&b.s), 0);
+	CU_ASSERT_TRUE(b.s.strays_whole);
+	CU_ASSERT_EQUAL(b.s.run.in_flight, 1); /* it is listed after all */
+	CU_ASSERT_EQUAL(s.nr_gaps + s.nr_findings, 0);
+	CU_ASSERT_EQUAL(mkstore_truncate(scene_path(&s, "store/conf/mailboxes.db"), 100), 0);
+	CU_ASSERT_EQUAL(strays_check(&b.s), 0);
+	CU_ASSERT_FALSE(b.s.strays_whole);
+	check_only_line(s.gaps, s.nr_gaps, ": damaged: directories that belong to no mailbox", "");
+	CU_ASSERT_EQUAL(s.nr_findings, 0);
+	CU_ASSERT_EQUAL(scanning_flush(&b.s), 0);
+	scene_close(&s);
+}
+
+/* Directories of `nr` unique ids, all listed, and no others. */
+static void make_many(struct scene *s, unsigned nr)
+{
+	char list[512], key[32], value[64], path[96];
+	struct twoskip_writer *writer;
+
+	(void)snprintf(list, sizeof(list), "%s", scene_path(s, "store/conf/mailboxes.db"));
+	CU_ASSERT_EQUAL(unlink(list), 0);
+	CU_ASSERT_EQUAL_FATAL(twoskip_writer_new(list, 1, &writer), 0);
+	CU_ASSERT_EQUAL(disk_run("rm -r %s/store/spool/uuid/*", s->dir), 0);
+	make_dir(s, "store/spool/uuid/q");
+	make_dir(s, "store/spool/uuid/q/q");
+	for (unsigned i = 0; i < nr; i++) {
+		(void)snprintf(key, sizeof(key), "Nuser\x1f%04u", i);
+		(void)snprintf(value, sizeof(value), "%%(T e I qq%04u P default V 1)", i);
+		CU_ASSERT_EQUAL(twoskip_writer_add(writer, span_of_str(key), span_of_str(value)),
+				0);
+		(void)snprintf(path, sizeof(path), "store/spool/uuid/q/q/qq%04u", i);
+		make_stray(s, path);
+	}
+	CU_ASSERT_EQUAL(twoskip_writer_commit(writer), 0);
+	twoskip_writer_free(writer);
+}
+
+static void says_that_there_are_more_strays_than_can_be_told(void)
+{
+	enum { MAX = 4096 };
+	struct scene s;
+	struct bench b;
+
+	begin(&s);
+	make_many(&s, MAX + 1);
+	bench_begin(&b, &s);
+	CU_ASSERT_EQUAL(strays_check(&b.s), 0);
+	CU_ASSERT_FALSE(b.s.strays_whole);
+	CU_ASSERT_EQUAL(b.s.run.in_flight, MAX);
+	check_only_line(s.gaps, s.nr_gaps, ": more directories", "than can be told");
+	CU_ASSERT_EQUAL(scanning_flush(&b.s), 0);
+	/* One less, and all are told. */
+	CU_ASSERT_EQUAL(unlink(scene_path(&s, "store/spool/uuid/q/q/qq0000/cyrus.header")), 0);
+	bench_begin(&b, &s);
+	CU_ASSERT_EQUAL(strays_check(&b.s), 0);
+	CU_ASSERT_TRUE(b.s.strays_whole);
+	CU_ASSERT_EQUAL(s.nr_gaps, 0);
+	CU_ASSERT_EQUAL(scanning_flush(&b.s), 0);
+	scene_close(&s);
+}
+
 /* ---- parts of a store ---- */
 
 static void looks_at_no_body_when_it_is_quick(void)
@@ -389,6 +539,10 @@ static const struct test_case cases[] = {
 	CASE(finds_a_directory_that_no_mailbox_owns),
 	CASE(finds_it_by_name_too),
 	CASE(calls_no_young_directory_a_stray),
+	CASE(looks_for_strays_on_every_partition),
+	CASE(says_once_where_it_could_not_look_for_strays),
+	CASE(says_that_the_list_could_not_be_asked_about_strays),
+	CASE(says_that_there_are_more_strays_than_can_be_told),
 	CASE(looks_at_no_body_when_it_is_quick),
 	CASE(scans_only_what_was_selected),
 };
