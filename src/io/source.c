@@ -131,6 +131,12 @@ int source_read_exact(struct source *src, uint64_t off, void *buf, uint64_t len)
 	return n == len ? 0 : -ENODATA;
 }
 
+void source_prefetch(struct source *src, uint64_t off, uint64_t len)
+{
+	if (src->ops && src->ops->prefetch)
+		src->ops->prefetch(src, off, len);
+}
+
 void source_forget(struct source *src)
 {
 	if (src->ops && src->ops->forget)

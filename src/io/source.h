@@ -23,6 +23,8 @@ struct source_ops {
 	int (*size)(struct source *src, uint64_t *ret_size);
 	/* NULL where nothing is remembered. */
 	void (*forget)(struct source *src);
+	/* NULL where there is nothing to be had from it. */
+	void (*prefetch)(struct source *src, uint64_t off, uint64_t len);
 	void (*close)(struct source *src);
 };
 
@@ -77,6 +79,14 @@ int source_read(struct source *src, uint64_t off, void *buf, uint64_t len,
 
 /* The next read is made anew: what was read ahead does not count. */
 void source_forget(struct source *src);
+
+/*
+ * [off, off + len) will be read soon, and in the order of these hints: a device may begin to read it. Up to
+ * SOURCE_PREFETCH_MAX such ranges are kept, each of up to SOURCE_PREFETCH_LEN bytes. Never an error.
+ */
+#define SOURCE_PREFETCH_MAX 32u
+#define SOURCE_PREFETCH_LEN 131072u
+void source_prefetch(struct source *src, uint64_t off, uint64_t len);
 
 int source_size(struct source *src, uint64_t *ret_size) must_check;
 

@@ -5,12 +5,16 @@
  * each other fill more and more of it; a read somewhere else begins small again, because metadata
  * is scattered.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/ahead.h"
 #include "io/dev.h"
 #include "io/file.h"
 #include "io/source.h"
@@ -24,7 +28,12 @@ struct device {
 	uint64_t off;	/* what the buffer holds */
 	uint64_t len;
 	uint64_t ahead; /* bytes to read at once */
+	struct ahead *hinted; /* NULL: nothing was hinted yet, or that cannot be had */
+	bool no_hints;
 };
+
+static_assert(SOURCE_PREFETCH_LEN == AHEAD_SLOT_LEN && SOURCE_PREFETCH_MAX == AHEAD_SLOTS,
+	      "hints are slots");
 
 /* Fills the buffer from `off` on. Without O_DIRECT from now on, where the kernel refuses it. */
 static int device_fill(struct source *src, uint64_t off, uint64_t len)
@@ -55,6 +64,15 @@ static int device_read(struct source *src, uint64_t off, void *buf, uint64_t len
 	*ret_n = 0;
 	if (off > INT64_MAX - ROOM) /* nothing reaches so far, and pread refuses such a length */
 		return 0;
+	if (device->hinted) {
+		const uint8_t *bytes;
+		uint64_t n = min_of(ahead_get(device->hinted, off, &bytes), len);
+		if (n) {
+			memcpy(buf, bytes, n);
+			*ret_n = n;
+			return 0;
+		}
+	}
 	if (off < device->off || off - device->off >= device->len) {
 		uint64_t start = off - off % device->align;
 		uint64_t need = min_of(len, ROOM - (off - start)) + (off - start);
@@ -86,12 +104,28 @@ static void device_forget(struct source *src)
 	struct device *device = src->ctx;
 
 	device->len = 0;
+	if (device->hinted)
+		ahead_forget(device->hinted);
+}
+
+static void device_prefetch(struct source *src, uint64_t off, uint64_t len)
+{
+	struct device *device = src->ctx;
+
+	if (device->no_hints || off > INT64_MAX - ROOM)
+		return;
+	if (!device->hinted && ahead_new(src->fd, device->align, &device->hinted)) {
+		device->no_hints = true;
+		return;
+	}
+	ahead_hint(device->hinted, off, len);
 }
 
 static void device_close(struct source *src)
 {
 	struct device *device = src->ctx;
 
+	ahead_free(device->hinted);
 	(void)close(src->fd);
 	free(device->room);
 	free(device);
@@ -101,6 +135,7 @@ static const struct source_ops device_ops = {
 	.read = device_read,
 	.size = device_size,
 	.forget = device_forget,
+	.prefetch = device_prefetch,
 	.close = device_close,
 };
 
