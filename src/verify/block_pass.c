@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The walk says what to read, the pump reads it, and what it hands out is told at once: so the
- * order is that of the disk, and the disk goes on reading meanwhile.
+ * A thread reads: the walk says what, the pump does it, and what it hands out stands in a queue,
+ * from which the calling thread tells it, in that order. So reads are begun while others are
+ * digested, also when a late one lets go many that had to wait for it.
  */
 #include "verify/block_pass.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,9 +37,18 @@ struct pass {
 	struct throttle throttle;
 	struct pump *pump;
 	struct block_read reads[SLOTS]; /* one for each slot */
-	unsigned free[SLOTS], nr_free;	/* those that are not under way */
-	int result;			/* of a callback */
+	atomic_int result;		/* of a callback */
 	int64_t told_ns;		/* when progress was told */
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	/* Under the lock. */
+	struct pump_slot *queue[SLOTS];
+	unsigned first, count;
+	unsigned free[SLOTS], nr_free; /* reads that are not under way */
+	uint64_t total;		       /* bytes that are to be told */
+	bool ended;
+	int read_result;
 };
 
 /* ---- what was read ---- */
@@ -89,56 +101,129 @@ static int tell_block(struct pass *pass, const struct pump_slot *slot, uint64_t 
 	return tell_good(pass, block, last);
 }
 
-static void on_ready(struct pump_slot *slot, void *ctx)
+static void tell_slot(struct pass *pass, struct pump_slot *slot)
 {
-	struct pass *pass = ctx;
-	const struct block_read *read = &pass->reads[slot->read.user];
+	unsigned nr = (unsigned)slot->read.user;
+	const struct block_read *read = &pass->reads[nr];
+	int r = atomic_load(&pass->result);
 
-	for (uint32_t i = 0; i < read->nr_blocks && pass->result == 0; i++)
+	for (uint32_t i = 0; i < read->nr_blocks && r == 0; i++)
 		if (block_read_has(read, i))
-			pass->result = tell_block(pass, slot, read->first + i);
+			r = tell_block(pass, slot, read->first + i);
+	atomic_store(&pass->result, r);
 	if (!pass->volume->direct)
 		file_forget_range(pass->volume->fd, slot->read.off, slot->read.len);
-	pass->free[pass->nr_free++] = (unsigned)slot->read.user;
+	/* The read first: whoever gets a slot must find one. */
+	(void)pthread_mutex_lock(&pass->lock);
+	pass->free[pass->nr_free++] = nr;
+	(void)pthread_mutex_unlock(&pass->lock);
 	pump_release(pass->pump, slot);
+}
+
+static void tell_progress(struct pass *pass, uint64_t total)
+{
+	uint64_t done = pass->stats->bytes;
+
+	pass->told_ns = clock_mono_ns();
+	if (pass->events->progress)
+		pass->events->progress(done, max_of(done, total), pass->events->ctx);
+}
+
+/* Waits for a slot, a moment only. Runs with the lock held. */
+static void wait_for_slot(struct pass *pass)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	int64_t ns = clock_from_timespec(until) + PROGRESS_NS;
+	until = (struct timespec){ ns / NS_PER_S, ns % NS_PER_S };
+	if (pass->count == 0 && !pass->ended)
+		(void)pthread_cond_timedwait(&pass->changed, &pass->lock, &until);
+}
+
+/* The next slot, NULL when there is none yet. False: all have been told. */
+static bool take_slot(struct pass *pass, struct pump_slot **ret_slot, uint64_t *ret_total)
+{
+	(void)pthread_mutex_lock(&pass->lock);
+	wait_for_slot(pass);
+	bool more = pass->count || !pass->ended;
+	*ret_slot = pass->count ? pass->queue[pass->first] : NULL;
+	*ret_total = pass->total;
+	if (pass->count) {
+		pass->first = (pass->first + 1) % SLOTS;
+		pass->count--;
+	}
+	(void)pthread_mutex_unlock(&pass->lock);
+	return more;
+}
+
+static void tell_all(struct pass *pass)
+{
+	struct pump_slot *slot;
+	uint64_t total;
+
+	while (take_slot(pass, &slot, &total)) {
+		if (slot)
+			tell_slot(pass, slot);
+		if (clock_mono_ns() - pass->told_ns >= PROGRESS_NS)
+			tell_progress(pass, total);
+	}
 }
 
 /* ---- what to read ---- */
 
+static unsigned take_read(struct pass *pass)
+{
+	(void)pthread_mutex_lock(&pass->lock);
+	assert(pass->nr_free);
+	unsigned nr = pass->free[--pass->nr_free];
+	(void)pthread_mutex_unlock(&pass->lock);
+	return nr;
+}
+
 static int on_next(struct pump_read *ret_read, void *ctx)
 {
 	struct pass *pass = ctx;
+	int r = atomic_load(&pass->result);
 
-	if (pass->result)
-		return pass->result;
-	assert(pass->nr_free);
-	unsigned i = pass->free[pass->nr_free - 1];
-	int r = block_walk_next(pass->walk, &pass->reads[i]);
+	if (r)
+		return r;
+	unsigned nr = take_read(pass);
+	struct block_read *read = &pass->reads[nr];
+	r = block_walk_next(pass->walk, read);
+	(void)pthread_mutex_lock(&pass->lock);
+	pass->total = block_walk_total(pass->walk);
+	if (r)
+		pass->free[pass->nr_free++] = nr;
+	(void)pthread_mutex_unlock(&pass->lock);
 	if (r)
 		return r == BLOCK_WALK_END ? PUMP_END : r;
-	pass->nr_free--;
-	*ret_read = (struct pump_read){ pass->reads[i].off, pass->reads[i].len, i };
+	*ret_read = (struct pump_read){ read->off, read->len, nr };
 	return 0;
 }
 
-static void tell_progress(struct pass *pass)
-{
-	uint64_t done = pass->stats->bytes;
-
-	if (pass->events->progress)
-		pass->events->progress(done, max_of(done, block_walk_total(pass->walk)),
-				       pass->events->ctx);
-}
-
-static void on_tick(void *ctx)
+static void on_ready(struct pump_slot *slot, void *ctx)
 {
 	struct pass *pass = ctx;
-	int64_t now = clock_mono_ns();
 
-	if (now - pass->told_ns < PROGRESS_NS)
-		return;
-	pass->told_ns = now;
-	tell_progress(pass);
+	(void)pthread_mutex_lock(&pass->lock);
+	pass->queue[(pass->first + pass->count++) % SLOTS] = slot;
+	(void)pthread_cond_signal(&pass->changed);
+	(void)pthread_mutex_unlock(&pass->lock);
+}
+
+static void *read_all(void *arg)
+{
+	struct pass *pass = arg;
+	struct pump_ops ops = { .next = on_next, .ready = on_ready, .ctx = pass };
+	int r = pump_run(pass->pump, pass->volume->fd, &ops);
+
+	(void)pthread_mutex_lock(&pass->lock);
+	pass->ended = true;
+	pass->read_result = r;
+	(void)pthread_cond_signal(&pass->changed);
+	(void)pthread_mutex_unlock(&pass->lock);
+	return NULL;
 }
 
 /* ---- the pass ---- */
@@ -193,15 +278,20 @@ static void pass_count(struct pass *pass)
 
 static int pass_read(struct pass *pass)
 {
-	struct pump_ops ops = { on_next, on_ready, on_tick, pass };
-	int r = pump_run(pass->pump, pass->volume->fd, &ops);
+	pthread_t thread;
+	int r = -pthread_create(&thread, NULL, read_all, pass);
 
-	pass_count(pass);
-	if (pass->result)
-		return pass->result;
 	if (r)
-		return r == PUMP_STOPPED ? BLOCK_PASS_STOPPED : r;
-	tell_progress(pass);
+		return r;
+	tell_all(pass);
+	(void)pthread_join(thread, NULL);
+	pass_count(pass);
+	r = atomic_load(&pass->result);
+	if (r)
+		return r;
+	if (pass->read_result)
+		return pass->read_result == PUMP_STOPPED ? BLOCK_PASS_STOPPED : pass->read_result;
+	tell_progress(pass, pass->total);
 	if (pass->stats->nr_groups_left_out == 0)
 		return 0;
 	if (pass->events->left_out)
@@ -209,10 +299,36 @@ static int pass_read(struct pass *pass)
 	return r ? r : BLOCK_PASS_PARTIAL;
 }
 
+static struct pass *pass_new(void)
+{
+	struct pass *pass = calloc(1, sizeof(*pass));
+	pthread_condattr_t attr;
+
+	if (!pass)
+		return NULL;
+	pass->load = LOAD_NULL;
+	(void)pthread_mutex_init(&pass->lock, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&pass->changed, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	return pass;
+}
+
+static void pass_free(struct pass *pass)
+{
+	pump_free(pass->pump);
+	load_close(&pass->load);
+	block_walk_free(pass->walk);
+	(void)pthread_cond_destroy(&pass->changed);
+	(void)pthread_mutex_destroy(&pass->lock);
+	free(pass);
+}
+
 int block_pass_run(struct volume *volume, struct ext4 *fs, const struct block_pass_options *options,
 		   const struct block_pass_events *events, struct block_pass_stats *ret_stats)
 {
-	struct pass *pass = calloc(1, sizeof(*pass));
+	struct pass *pass = pass_new();
 
 	*ret_stats = (struct block_pass_stats){ .block_size = 0 };
 	if (!pass)
@@ -220,13 +336,9 @@ int block_pass_run(struct volume *volume, struct ext4 *fs, const struct block_pa
 	pass->volume = volume;
 	pass->events = events;
 	pass->stats = ret_stats;
-	pass->load = LOAD_NULL;
 	int r = pass_begin(pass, fs, options);
 	if (r == 0)
 		r = pass_read(pass);
-	pump_free(pass->pump);
-	load_close(&pass->load);
-	block_walk_free(pass->walk);
-	free(pass);
+	pass_free(pass);
 	return r;
 }

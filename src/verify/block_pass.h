@@ -8,8 +8,8 @@
  * be told or not, and their bytes are those of the disk, which may be older than those of the page
  * cache.
  *
- * Threads: all runs in the one that calls, which the volume belongs to meanwhile. One digests more
- * than 7 GB/s beside the reads, which the kernel carries out.
+ * Threads: callbacks are called in the thread that calls; another one reads, and the volume and the
+ * filesystem belong to it meanwhile. One thread sums 7 GB/s.
  */
 #ifndef VERIFY_BLOCK_PASS_H
 #define VERIFY_BLOCK_PASS_H
