@@ -295,6 +295,26 @@ static enum finding_code disposable_code(const struct suspect *suspect, enum fin
 								       : code;
 }
 
+/* Is it missed when it is not looked at? */
+static bool is_wanted(enum content content, bool disposable)
+{
+	return content != CONTENT_NONE && content != CONTENT_LEFTOVER && !disposable;
+}
+
+/* What stands where a file should, and is none. */
+static int on_no_file(struct walk *walk, const char *path, bool is_link)
+{
+	struct scanning *s = walk->s;
+
+	s->databases_missed = true;
+	/* Of the list the survey has said so. */
+	if (!s->survey_whole && strcmp(path, buf_str(&walk->list)) == 0)
+		return 0;
+	return scanning_gap(s, NULL, path,
+			    is_link ? "a symbolic link, which is not followed"
+				    : "neither a file nor a directory");
+}
+
 static int on_file_content(struct walk *walk, const char *path, enum content content,
 			   bool disposable)
 {
@@ -308,8 +328,12 @@ static int on_file_content(struct walk *walk, const char *path, enum content con
 	check_file(s->target, path, content, &checked);
 	if (checked.error == 0 && checked.code == FINDING_CODE_COUNT_)
 		return 0;
-	if (checked.error == -ENOENT || checked.error == -ELOOP || checked.error == -EINVAL)
-		return 0; /* gone, or no file */
+	if (checked.error == -ENOENT)
+		return 0; /* gone */
+	if (checked.error == -ELOOP || checked.error == -EINVAL)
+		return is_wanted(content, disposable)
+			       ? on_no_file(walk, path, checked.error == -ELOOP)
+			       : 0;
 	if (walk->nr == SUSPECTS_MAX) {
 		walk->left_out++;
 		return 0;
@@ -347,6 +371,41 @@ static bool is_wanted_dir(const struct level *level, const char *name)
 	       strcmp(name, "domain") == 0;
 }
 
+/* The list and annotations are looked at where imapd.conf says that they are. */
+static bool is_elsewhere(const struct level *level, const char *name)
+{
+	const struct imapd_conf *conf = &level->walk->s->target->imapd_conf;
+
+	return level->depth == 0 && ((strcmp(name, "mailboxes.db") == 0 &&
+				      imapd_conf_get(conf, "mboxlist_db_path", NULL)) ||
+				     (strcmp(name, "annotations.db") == 0 &&
+				      imapd_conf_get(conf, "annotation_db_path", NULL)));
+}
+
+/* Of a link that leads out it is not known; names of users and hashes have no dot, files have. */
+static bool is_directory(const struct level *level, const char *name, const char *rel)
+{
+	struct scanning *s = level->walk->s;
+	struct dir dir;
+	int r = dir_open(&dir, s->target->image, s->conf_dir, rel);
+
+	dir_close(&dir);
+	return r == 0 || (r == -EXDEV && !(level->in_users && strchr(name, '.')));
+}
+
+/* Neither directory nor file, or a link that leads to one of them. */
+static int on_other(const struct level *level, const char *name, const char *rel, unsigned type)
+{
+	enum content content = content_of(name, level->in_quota);
+	bool is_link = type == DT_LNK;
+	bool wanted = is_wanted(content, is_disposable(name)) && !is_elsewhere(level, name);
+
+	/* Of directories, at the top, only some are gone into, and links to these are followed. */
+	if (content == CONTENT_NONE && is_link && level->depth > 0)
+		wanted = is_directory(level, name, rel);
+	return wanted ? on_no_file(level->walk, buf_str(&level->walk->path), is_link) : 0;
+}
+
 static int on_entry(const char *name, uint64_t ino, unsigned type, void *ctx)
 {
 	struct level *level = ctx;
@@ -364,8 +423,8 @@ static int on_entry(const char *name, uint64_t ino, unsigned type, void *ctx)
 	if (buf_error(&walk->path))
 		return -ENOMEM;
 	const char *rel = buf_str(&walk->path) + strlen(walk->s->conf_dir) + 1;
-	/* One that leads out of the configdirectory is a gap. */
-	if (type == DT_DIR || (type == DT_LNK && level->depth == 0)) {
+	/* A link that leads out of the configdirectory is a gap. */
+	if (type == DT_DIR || (type == DT_LNK && level->depth == 0 && is_wanted_dir(level, name))) {
 		bool in_domain = strncmp(rel, "domain/", 7) == 0;
 		if (is_wanted_dir(level, name) && level->depth < DEPTH_MAX)
 			r = walk_dir(walk, rel, level->depth + 1,
@@ -379,6 +438,8 @@ static int on_entry(const char *name, uint64_t ino, unsigned type, void *ctx)
 		if (is_about_mail && !(content == CONTENT_LEFTOVER && is_young(level, name)))
 			r = on_file_content(walk, buf_str(&walk->path), content,
 					    is_disposable(name));
+	} else {
+		r = on_other(level, name, rel, type);
 	}
 	walk->path.len = len;
 	if (walk->path.data)
@@ -501,7 +562,8 @@ int databases_check(struct scanning *s)
 	if (r == 0 && walk->left_out)
 		r = scanning_gap(s, NULL, s->conf_dir,
 				 "more databases are damaged than can be told");
-	s->databases_whole = r == 0 && !s->databases_missed && !scanning_is_stopped(s);
+	s->databases_whole = r == 0 && !s->databases_missed && !walk->left_out &&
+			     !scanning_is_stopped(s);
 	for (size_t i = 0; walk && i < walk->nr; i++)
 		free(walk->suspects[i].path);
 	if (walk) {

@@ -146,6 +146,105 @@ static void finds_damage_in_the_list_that_a_walk_does_not_come_by(void)
 	scene_close(&s);
 }
 
+/* ---- links ---- */
+
+/* It is moved out of the store, or to another name, and a link stands in its place. */
+static void put_link(struct scene *s, const char *rel, const char *to)
+{
+	CU_ASSERT_EQUAL(rename(scene_path(s, rel), scene_path(s, to)), 0);
+	CU_ASSERT_EQUAL(symlink(scene_path(s, to), scene_path(s, rel)), 0);
+}
+
+static void says_which_links_are_not_followed(void)
+{
+	static const struct {
+		const char *rel, *to;
+	} rows[] = {
+		{ "store/conf/annotations.db", "elsewhere" },
+		{ "store/conf/user/a/a.seen", "elsewhere" },
+		{ "store/conf/user/a/a.seen", "store/conf/aside" },
+		{ "store/conf/user/a/a.sub", "elsewhere" },
+		{ "store/conf/quota/a/user.a", "elsewhere" },
+		{ "store/conf/quota/a", "elsewhere" },
+		{ "store/conf/user/a", "elsewhere" },
+		{ "store/conf/domain/e/example.com", "elsewhere" },
+	};
+
+	for (size_t i = 0; i < array_size(rows); i++) {
+		struct scene s;
+		begin(&s);
+		make_dir(&s, "store/conf/domain");
+		make_dir(&s, "store/conf/domain/e");
+		make_dir(&s, "store/conf/domain/e/example.com");
+		/* What is wrong behind it stays open, though nothing is said of it. */
+		flip_in(&s, "store/conf/user/a/a.seen", 40);
+		scan(&s);
+		check_only_finding(&s, "database.corrupt", "a.seen");
+		uint64_t open = 0;
+		put_link(&s, rows[i].rel, rows[i].to);
+		scan(&s);
+		check_only_gap(&s, ": a symbolic link, which is not followed", "");
+		CU_ASSERT_EQUAL(state_finding_count_open(s.state, s.run.target,
+							 ASSAY_SEVERITY_NOTICE, &open),
+				0);
+		CU_ASSERT_EQUAL(open, 1);
+		scene_close(&s);
+	}
+}
+
+/* To what is judged nowhere, or of no use; and to what nothing is at. */
+static void says_nothing_of_links_to_what_is_not_looked_at(void)
+{
+	struct scene s;
+
+	begin(&s);
+	put_link(&s, "store/conf/deliver.db", "elsewhere");
+	CU_ASSERT_EQUAL(symlink("notes", scene_path(&s, "store/conf/user/a/notes2")), 0);
+	make_dir(&s, "store/conf/sync");
+	put_link(&s, "store/conf/sync", "somewhere");
+	CU_ASSERT_EQUAL(symlink("nowhere", scene_path(&s, "store/conf/user/a/gone")), 0);
+	CU_ASSERT_EQUAL(symlink("/etc/passwd", scene_path(&s, "store/conf/user/a/a.dav")), 0);
+	scan(&s);
+	CU_ASSERT_EQUAL(s.nr_findings + s.nr_gaps, 0);
+	CU_ASSERT_EQUAL(s.run.status, RUN_COMPLETE);
+	scene_close(&s);
+}
+
+/* Those of imapd.conf are looked at there, and what stands in their usual place does not matter. */
+static void says_so_of_a_path_in_the_configuration(void)
+{
+	char text[600];
+	struct scene s;
+
+	begin(&s);
+	(void)snprintf(text, sizeof(text), "annotation_db_path: %s\n", scene_path(&s, "elsewhere"));
+	add_conf(&s, text);
+	put_link(&s, "store/conf/annotations.db", "elsewhere");
+	scan(&s);
+	CU_ASSERT_EQUAL(s.nr_findings + s.nr_gaps, 0);
+	put_link(&s, "elsewhere", "somewhere");
+	scan(&s);
+	check_only_gap(&s, ": a symbolic link, which is not followed", "");
+	put_folder(scene_path(&s, "elsewhere"));
+	scan(&s);
+	check_only_gap(&s, ": neither a file nor a directory", "");
+	scene_close(&s);
+}
+
+/* The survey cannot do without it, and says so; that is enough. */
+static void says_of_a_list_that_is_a_link_no_more_than_the_survey_does(void)
+{
+	struct scene s;
+
+	begin(&s);
+	put_link(&s, "store/conf/mailboxes.db", "elsewhere");
+	scan(&s);
+	CU_ASSERT_EQUAL(count_said(s.gaps, s.nr_gaps, "", "mailboxes.db: "), 1);
+	CU_ASSERT_EQUAL(count_said(s.gaps, s.nr_gaps, "", "not followed"), 0);
+	CU_ASSERT_EQUAL(s.run.status, RUN_INCOMPLETE);
+	scene_close(&s);
+}
+
 /* ---- in mailbox order, as up to 3.4 where that was switched on ---- */
 
 static void switch_sort_on(struct scene *s)
@@ -533,6 +632,10 @@ static const struct test_case cases[] = {
 	CASE(finds_nothing_in_good_databases),
 	CASE(says_which_database_is_damaged),
 	CASE(finds_damage_in_the_list_that_a_walk_does_not_come_by),
+	CASE(says_which_links_are_not_followed),
+	CASE(says_nothing_of_links_to_what_is_not_looked_at),
+	CASE(says_so_of_a_path_in_the_configuration),
+	CASE(says_of_a_list_that_is_a_link_no_more_than_the_survey_does),
 	CASE(takes_a_list_in_mailbox_order_for_good_where_that_is_switched_on),
 	CASE(takes_subscriptions_in_mailbox_order_for_good_too),
 	CASE(says_where_a_list_in_mailbox_order_is_damaged),
