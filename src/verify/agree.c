@@ -27,7 +27,7 @@ static void say_numbers(struct problem *problem, uint64_t recorded, uint64_t obs
 	(void)snprintf(problem->observed, sizeof(problem->observed), "%" PRIu64, observed);
 }
 
-/* The counters of the header that are wrong, in one problem. */
+/* A problem for each counter of the header that is wrong. */
 static void agree_counters(struct report *report, const struct index_header *header,
 			   const struct index_sums *sums)
 {
