@@ -10,8 +10,11 @@
 #include "base/compiler.h"
 
 #define COPY_BACK                                                                                  \
-	"take the peer's file of the same path if its SHA-1 is the recorded digest; "                \
+	"take the peer's file of the same path if its SHA-1 is the recorded digest; "              \
 	"do not run reconstruct here before, it may replace the good copy"
+
+#define LOOK_AT_DRIVE "look at the kernel log and the drive's SMART data; "
+#define ASK_THE_PEER LOOK_AT_DRIVE "the peer has the good copy"
 
 #define CRITICAL ASSAY_SEVERITY_CRITICAL
 #define WARNING ASSAY_SEVERITY_WARNING
@@ -36,8 +39,7 @@ static const struct finding_kind {
 	[FINDING_MESSAGE_NOT_REGULAR] = { "message.not_regular", ASSAY_MISSING, CRITICAL,
 					  "find out who put it there, move it away, then " COPY_BACK },
 	[FINDING_MESSAGE_UNREADABLE] = { "message.unreadable", ASSAY_UNREADABLE, CRITICAL,
-					 "look at the kernel log and the drive's SMART data; "
-					 "replace the drive, then " COPY_BACK },
+					 LOOK_AT_DRIVE "replace the drive, then " COPY_BACK },
 	[FINDING_MESSAGE_FLAKY] = { "message.flaky", ASSAY_FLAKY, CRITICAL,
 				    "wrong once and right at the second look: suspect memory, cable "
 				    "or controller, and do not trust this host until it is tested" },
@@ -69,8 +71,7 @@ static const struct finding_kind {
 				    "the mailbox is listed and has no index: copy the mailbox from "
 				    "the peer, do not run reconstruct before" },
 	[FINDING_INDEX_UNREADABLE] = { "index.unreadable", ASSAY_UNREADABLE, CRITICAL,
-				       "look at the kernel log and the drive's SMART data; the peer "
-				       "has the good copy" },
+				       ASK_THE_PEER },
 	[FINDING_INDEX_COUNTERS] = { "index.counters", ASSAY_DIVERGED, WARNING,
 				     "Cyrus shows wrong numbers or quota; no mail is lost. Once nothing "
 				     "else is open for this mailbox: reconstruct it on the master" },
@@ -109,8 +110,7 @@ static const struct finding_kind {
 				     "rights and names of flags are lost here: take the peer's mailbox; "
 				     "reconstruct makes a new cyrus.header without them" },
 	[FINDING_HEADER_UNREADABLE] = { "header.unreadable", ASSAY_UNREADABLE, CRITICAL,
-					"look at the kernel log and the drive's SMART data; the peer has "
-					"the good copy" },
+					ASK_THE_PEER },
 	[FINDING_HEADER_CRC] = { "header.crc", ASSAY_CORRUPT, WARNING,
 				 "compare rights, quota root and names of flags in cyrus.header with the "
 				 "peer's: it is damaged, was replaced, or a crash came between it and the "
@@ -136,20 +136,18 @@ static const struct finding_kind {
 	[FINDING_CACHE_MISSING] = { "cache.missing", ASSAY_MISSING, NOTICE,
 				    "Cyrus makes the cache anew from the messages" },
 	[FINDING_CACHE_UNREADABLE] = { "cache.unreadable", ASSAY_UNREADABLE, CRITICAL,
-				       "look at the kernel log and the drive's SMART data; nothing in the "
-				       "cache itself is lost with it" },
+				       LOOK_AT_DRIVE
+				       "nothing in the cache itself is lost with it" },
 	[FINDING_ANNOTATIONS_CORRUPT] = { "annotations.corrupt", ASSAY_CORRUPT, CRITICAL,
 					  "annotations of messages are lost here: the peer has the good "
 					  "copy; take a copy of the file before Cyrus recovers it in place" },
 	[FINDING_ANNOTATIONS_UNREADABLE] = { "annotations.unreadable", ASSAY_UNREADABLE, CRITICAL,
-					     "look at the kernel log and the drive's SMART data; the peer "
-					     "has the good copy" },
+					     ASK_THE_PEER },
 	[FINDING_MAILBOX_MISSING] = { "mailbox.missing", ASSAY_MISSING, CRITICAL,
 				      "the mailbox is listed and its directory is not there: is the "
 				      "partition mounted? The peer has the good copy" },
 	[FINDING_MAILBOX_UNREADABLE] = { "mailbox.unreadable", ASSAY_UNREADABLE, CRITICAL,
-					 "look at the kernel log and the drive's SMART data; the peer "
-					 "has the good copy" },
+					 ASK_THE_PEER },
 	[FINDING_MAILBOX_UNLISTED] = { "mailbox.unlisted", ASSAY_EXTRA, WARNING,
 				       "files of a mailbox that mailboxes.db does not list: was the list "
 				       "restored, or a deletion cut short? Do not remove them before it is "
@@ -169,8 +167,7 @@ static const struct finding_kind {
 				   "Cyrus and to this scan: restore it from Cyrus's own backups in "
 				   "the configdirectory, or fail over" },
 	[FINDING_LIST_UNREADABLE] = { "mailboxes_db.unreadable", ASSAY_UNREADABLE, CRITICAL,
-				      "look at the kernel log and the drive's SMART data; the peer "
-				      "has the good copy" },
+				      ASK_THE_PEER },
 	[FINDING_LIST_DUPLICATE_ID] = { "mailboxes_db.duplicate_id", ASSAY_DIVERGED, CRITICAL,
 					"two mailboxes have one unique id, so Cyrus and replication take them "
 					"for one: find the one that was copied or restored, and give it a "
@@ -188,8 +185,7 @@ static const struct finding_kind {
 				       "the peer has the good copy; take a copy of the file before Cyrus "
 				       "recovers it in place, which may lose more" },
 	[FINDING_DATABASE_UNREADABLE] = { "database.unreadable", ASSAY_UNREADABLE, CRITICAL,
-					  "look at the kernel log and the drive's SMART data; the peer has "
-					  "the good copy" },
+					  ASK_THE_PEER },
 	[FINDING_DATABASE_DISPOSABLE] = { "database.disposable", ASSAY_CORRUPT, NOTICE,
 					  "nothing is lost with it: Cyrus makes it anew once it is removed "
 					  "while Cyrus is stopped" },
