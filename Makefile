@@ -239,8 +239,9 @@ $(bench_programs): $(BUILDDIR)/tests/%: $(BUILDDIR)/obj/tests/bench/%.o \
 		$(call objects_of,$(support_srcs)) $(static_lib) $(BUILDDIR)/link-flags
 	$(call link_program,-lm)
 
-# A campaign is NAME.c and what of NAME_*.c there is.
-campaign_objects = $(call objects_of,$(sort $(wildcard tests/campaign/$1.c tests/campaign/$1_*.c)))
+# A campaign is NAME.c, what of NAME_*.c there is, and the command line that all have.
+campaign_objects = $(call objects_of,tests/campaign/arguments.c \
+	$(sort $(wildcard tests/campaign/$1.c tests/campaign/$1_*.c)))
 .SECONDEXPANSION:
 $(campaign_programs): $(BUILDDIR)/tests/campaign-%: $$(call campaign_objects,$$*) \
 		$(call objects_of,$(support_srcs)) $(static_lib) $(BUILDDIR)/link-flags
