@@ -197,3 +197,8 @@ uint64_t xxh3_trial_missing(const struct xxh3_trial *trial, uint64_t digest)
 {
 	return avalanche_undo(digest) - sum_of(trial);
 }
+
+uint64_t xxh3_trial_digest(const struct xxh3_trial *trial, uint64_t move)
+{
+	return avalanche(sum_of(trial) + move);
+}

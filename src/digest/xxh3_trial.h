@@ -70,4 +70,7 @@ static inline unsigned xxh3_trial_steps(const struct xxh3_trial *trial, uint32_t
 /* By how much the sum has to move for the digest to be this one. */
 uint64_t xxh3_trial_missing(const struct xxh3_trial *trial, uint64_t digest) must_check;
 
+/* The digest that the block has when the sum moves by this much. */
+uint64_t xxh3_trial_digest(const struct xxh3_trial *trial, uint64_t move) must_check;
+
 #endif

@@ -41,6 +41,8 @@ static void misses_nothing_of_its_own_digest(void)
 	for (uint64_t len = 1024; len <= XXH3_TRIAL_LEN_MAX; len += 1024) {
 		make_trial(&state, len);
 		CU_ASSERT_EQUAL(xxh3_trial_missing(&trial, xxh3_of(trial.block)), 0);
+		CU_ASSERT_EQUAL(xxh3_trial_digest(&trial, 0), xxh3_of(trial.block));
+		CU_ASSERT_EQUAL(xxh3_trial_missing(&trial, xxh3_trial_digest(&trial, len)), len);
 	}
 }
 
