@@ -71,6 +71,9 @@ static int info_fill(struct ext4 *fs)
 		.nr_groups = lib->group_desc_count,
 		.nr_inodes = super->s_inodes_count,
 		.needs_recovery = ext2fs_has_feature_journal_needs_recovery(lib->super),
+		.has_journal = ext2fs_has_feature_journal(lib->super),
+		.external_journal = ext2fs_has_feature_journal(lib->super) &&
+				    super->s_journal_inum == 0,
 		.journals_data = (super->s_default_mount_opts & EXT3_DEFM_JMODE) ==
 				 EXT3_DEFM_JMODE_DATA,
 		.is_clean = super->s_state & EXT2_VALID_FS,
@@ -80,6 +83,7 @@ static int info_fill(struct ext4 *fs)
 	fs->nr_blocks = ext2fs_blocks_count(lib->super);
 	fs->first_block = super->s_first_data_block;
 	fs->metadata_csum = ext2fs_has_feature_metadata_csum(lib->super);
+	info->has_checksums = fs->metadata_csum;
 	info->size = fs->nr_blocks * info->block_size;
 	if (info->cluster_size < info->block_size || info->inode_size < INODE_BASE_LEN ||
 	    info->inode_size > info->block_size || info->inode_size & (info->inode_size - 1) ||
@@ -89,8 +93,12 @@ static int info_fill(struct ext4 *fs)
 	return 0;
 }
 
-/* `block` is where the superblock is, in blocks of `block_size`; 0: the primary. */
-static int open_by(struct source *src, uint64_t block, uint32_t block_size, struct ext4 **ret_fs)
+/*
+ * `block` is where the superblock is, in blocks of `block_size`; 0: the primary. `flags` are those of
+ * libext2fs beside ours.
+ */
+static int open_by(struct source *src, uint64_t block, uint32_t block_size, int flags,
+		   struct ext4 **ret_fs)
 {
 	char name[EXT4_IO_NAME_SIZE];
 
@@ -103,11 +111,13 @@ static int open_by(struct source *src, uint64_t block, uint32_t block_size, stru
 		return -ENOMEM;
 	fs->src = src;
 	ext4_io_name(src, name);
-	r = ext4_error(ext2fs_open2(
-		name, NULL, EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES | EXT2_FLAG_SKIP_MMP,
-		(int)block, block_size, ext4_io_manager(), &fs->lib));
-	if (r == 0)
+	flags |= EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES | EXT2_FLAG_SKIP_MMP;
+	r = ext4_error(ext2fs_open2(name, NULL, flags, (int)block, block_size, ext4_io_manager(),
+				    &fs->lib));
+	if (r == 0) {
+		fs->lib->flags &= ~EXT2_FLAG_IGNORE_CSUM_ERRORS;
 		r = info_fill(fs);
+	}
 	if (r) {
 		ext4_close(fs);
 		return r;
@@ -118,12 +128,17 @@ static int open_by(struct source *src, uint64_t block, uint32_t block_size, stru
 
 int ext4_open(struct source *src, struct ext4 **ret_fs)
 {
-	return open_by(src, 0, 0, ret_fs);
+	return open_by(src, 0, 0, 0, ret_fs);
+}
+
+int ext4_open_doubtful(struct source *src, struct ext4 **ret_fs)
+{
+	return open_by(src, 0, 0, EXT2_FLAG_IGNORE_CSUM_ERRORS, ret_fs);
 }
 
 int ext4_open_backup(struct source *src, uint64_t block, uint32_t block_size, struct ext4 **ret_fs)
 {
-	return block > INT32_MAX ? -EBADMSG : open_by(src, block, block_size, ret_fs);
+	return block > INT32_MAX ? -EBADMSG : open_by(src, block, block_size, 0, ret_fs);
 }
 
 void ext4_close(struct ext4 *fs)

@@ -43,8 +43,11 @@ struct ext4_info {
 	uint32_t nr_inodes;
 	uint64_t size;	     /* bytes */
 	bool needs_recovery; /* mounted, or its journal was not replayed: metadata may be old */
+	bool has_journal;    /* see ext4_journal.h */
+	bool external_journal; /* it lies on another device */
 	bool journals_data;  /* data=journal by the default mount options */
 	bool is_clean;	     /* it was unmounted; false while it is mounted for writing without a journal */
+	bool has_checksums;  /* of its metadata */
 	bool has_errors;     /* the kernel has seen errors and has said so in the superblock */
 };
 
@@ -60,6 +63,10 @@ int ext4_open(struct source *src, struct ext4 **ret_fs) must_check;
  * the backups of group descriptors behind it. */
 int ext4_open_backup(struct source *src, uint64_t block, uint32_t block_size,
 		     struct ext4 **ret_fs) must_check;
+
+/* By the primary superblock, though its checksum may be wrong: what it says of the geometry is held
+ * against the source, and nothing else. */
+int ext4_open_doubtful(struct source *src, struct ext4 **ret_fs) must_check;
 
 /* NULL does nothing. Sources opened from it must have been closed. */
 void ext4_close(struct ext4 *fs);
@@ -79,7 +86,7 @@ enum ext4_content {
 	EXT4_CONTENT_BLOCKS,	/* where the extents say */
 	EXT4_CONTENT_JOURNALED, /* the same, but newer bytes may stand in the journal */
 	EXT4_CONTENT_INLINE,	/* in the inode itself; no extents */
-	EXT4_CONTENT_ENCRYPTED, /* extents are not told */
+	EXT4_CONTENT_ENCRYPTED, /* likewise, and nobody here has the key */
 };
 
 struct ext4_inode {

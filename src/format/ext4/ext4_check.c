@@ -25,6 +25,7 @@ const char *ext4_object_name(enum ext4_object object)
 		[EXT4_OBJECT_ATTR] = "attribute block",
 		[EXT4_OBJECT_MMP] = "MMP block",
 		[EXT4_OBJECT_ORPHANS] = "orphan file block",
+		[EXT4_OBJECT_JOURNAL] = "journal block",
 		[EXT4_OBJECT_BOOKS] = "accounts",
 	};
 
@@ -99,7 +100,8 @@ static int check_desc(struct check *check, uint32_t group, bool *ret_good)
 
 	if (!ext2fs_group_desc_csum_verify(fs->lib, group))
 		what = "its checksum is wrong";
-	if (!what && !ext2fs_has_group_desc_csum(fs->lib) && ext2fs_bg_flags(fs->lib, group))
+	if (!what && !ext2fs_has_group_desc_csum(fs->lib) &&
+	    ext2fs_bg_flags_test(fs->lib, group, EXT2_BG_INODE_UNINIT | EXT2_BG_BLOCK_UNINIT))
 		what = "it has flags that nobody sets";
 	for (unsigned i = 0; i < array_size(blocks) && !what; i++)
 		if (blocks[i] <= fs->first_block || blocks[i] >= fs->nr_blocks)
@@ -142,12 +144,34 @@ static int check_bitmaps(struct check *check, uint32_t group)
 				error == -EBADMSG ? "its checksum is wrong" : "cannot be read");
 }
 
+/* What is read of a group at once: its bitmaps, and the beginning of its table. */
+static void hint_group(struct check *check, uint32_t group)
+{
+	const struct ext4_info *info = &check->fs->info;
+	uint64_t unit = info->block_size, off;
+	uint64_t len = (uint64_t)info->inodes_per_group * info->inode_size;
+
+	if (group >= info->nr_groups || ext4_group_table(check->fs, group, &off))
+		return;
+	if (ext2fs_has_group_desc_csum(check->fs->lib))
+		len -= min_of(len, (uint64_t)ext2fs_bg_itable_unused(check->fs->lib, group) *
+					   info->inode_size);
+	source_prefetch(check->fs->src, ext2fs_block_bitmap_loc(check->fs->lib, group) * unit, unit);
+	source_prefetch(check->fs->src, ext2fs_inode_bitmap_loc(check->fs->lib, group) * unit, unit);
+	len = min_of(len, (uint64_t)(SOURCE_PREFETCH_MAX / 2 - 2) * SOURCE_PREFETCH_LEN);
+	for (uint64_t at = 0; at < len; at += SOURCE_PREFETCH_LEN)
+		source_prefetch(check->fs->src, off + at,
+				min_of(len - at, (uint64_t)SOURCE_PREFETCH_LEN));
+}
+
 static int check_groups(struct check *check)
 {
 	int r = 0;
 
+	hint_group(check, 0);
 	for (uint32_t group = 0; group < check->fs->info.nr_groups && r == 0; group++) {
 		bool good;
+		hint_group(check, group + 1);
 		if (check_is_stopped(check))
 			return EXT4_CHECK_STOPPED;
 		check->group = group;

@@ -38,6 +38,7 @@ enum ext4_object {
 	EXT4_OBJECT_ATTR, /* a block of attributes */
 	EXT4_OBJECT_MMP,
 	EXT4_OBJECT_ORPHANS, /* a block of the file of orphans */
+	EXT4_OBJECT_JOURNAL, /* a block of the journal; told by others */
 	EXT4_OBJECT_BOOKS, /* several parts that do not add up; each for itself may be right */
 	EXT4_OBJECT_COUNT_,
 };
@@ -57,7 +58,8 @@ struct ext4_problem {
 /* Non-zero stops the check and is returned. */
 struct ext4_check_events {
 	int (*problem)(const struct ext4_problem *problem, void *ctx);
-	/* Each good inode in use, ascending. NULL: nobody wants them. */
+	/* Each good inode in use, ascending, but for those of the filesystem itself. NULL: nobody
+	 * wants them. */
 	int (*inode)(const struct ext4_inode *inode, void *ctx);
 	void *ctx;
 };
@@ -87,7 +89,7 @@ int ext4_check(struct ext4 *fs, const struct ext4_check_options *options,
 
 /*
  * Opens a filesystem whose primary superblock may be damaged: by that, or by the first backup that
- * is good. *ret_block is the block of the superblock in use, 0 for the primary; *ret_error what was
+ * is good, or, where there is none, by the primary as it is. *ret_block is the block of the superblock in use, 0 for the primary; *ret_error what was
  * wrong with the primary, or 0. Errors as ext4_open, of the primary.
  */
 int ext4_open_any(struct source *src, struct ext4 **ret_fs, uint64_t *ret_block,

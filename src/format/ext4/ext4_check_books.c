@@ -104,21 +104,12 @@ static unsigned type_of_entry(unsigned type)
 	return type == DT_UNKNOWN ? 0 : type_of_mode(DTTOIF(type));
 }
 
-static bool is_hidden(const struct check *check, uint32_t ino)
-{
-	bool hidden = ino < check->first_ino && ino != EXT4_ROOT_INO;
-
-	for (unsigned i = 0; i < array_size(check->hidden_ino); i++)
-		hidden = hidden || ino == check->hidden_ino[i];
-	return hidden || ino == check->orphan_ino;
-}
-
 int books_add_inode(struct check *check, const struct ext4_work *work)
 {
 	uint32_t ino = work->inode.ino, nlink = work->inode.nlink;
 	bool is_dir = S_ISDIR(work->inode.mode);
 
-	if (nlink >= BOOKS_LINKS_MAX || (is_dir && nlink == 1) || is_hidden(check, ino) ||
+	if (nlink >= BOOKS_LINKS_MAX || (is_dir && nlink == 1) || check_is_hidden(check, ino) ||
 	    work->flags & EXT4_EA_INODE_FL)
 		nlink = BOOKS_LINKS_ANY;
 	check->links[ino] =
@@ -159,6 +150,9 @@ int books_add_entry(struct check *check, uint32_t dir, struct span name, uint32_
 	unsigned of_entry = type_of_entry(type);
 	const char *what = NULL;
 
+	/* Of an inode that is damaged itself nothing is known here. */
+	if (check->stats->problems)
+		return 0;
 	if (of_inode == 0)
 		what = "an entry names an inode that is not in use";
 	else if (of_entry && of_entry != of_inode)
@@ -195,7 +189,7 @@ static int balance_dirs(struct check *check)
 		const char *what = NULL;
 		if (dir->ino == EXT4_ROOT_INO)
 			what = dir->parent != EXT4_ROOT_INO ? "the root is not its own parent" : NULL;
-		else if (is_hidden(check, dir->ino))
+		else if (check_is_hidden(check, dir->ino))
 			continue;
 		else if (dir->named_by == 0)
 			what = "a directory hangs on nothing";
@@ -222,7 +216,7 @@ static int balance_dirs(struct check *check)
 
 static bool inode_is_used(const struct check *check, uint32_t ino)
 {
-	return ino < check->first_ino || check->links[ino] || is_hidden(check, ino);
+	return ino < check->first_ino || check->links[ino] || check_is_hidden(check, ino);
 }
 
 static int balance_inodes(struct check *check, uint32_t group)

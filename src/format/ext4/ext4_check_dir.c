@@ -12,9 +12,6 @@
 
 #define ENTRY_LEN 8 /* bytes, without the name */
 #define TAIL_LEN 12
-#define TAIL_TYPE 0xde
-#define DX_ROOT_AT 32 /* bytes: the table of the root of a hash tree */
-#define DX_NODE_AT 8
 
 /* Where the entries came from. */
 struct place {
@@ -124,17 +121,6 @@ static const char *table_is_wrong(const struct check *check, const uint8_t *bloc
 	return NULL;
 }
 
-static bool is_dx_root(const uint8_t *block, uint64_t len)
-{
-	return ext4_record_len(block, len) == 12 && ext4_record_len(block + 12, len) == len - 12 &&
-	       le32_at(block + 24) == 0 && block[29] == 8;
-}
-
-static bool is_dx_node(const uint8_t *block, uint64_t len)
-{
-	return le32_at(block) == 0 && ext4_record_len(block, len) == len && block[6] == 0;
-}
-
 static int check_block(struct check *check, const struct check_dir_block *dir)
 {
 	struct ext4 *fs = check->fs;
@@ -155,20 +141,20 @@ static int check_block(struct check *check, const struct check_dir_block *dir)
 	int error = ext4_read_block(fs, dir->block, block);
 	if (error)
 		return tell_at(&place, error, "cannot be read");
+	enum ext4_dir_kind kind = ext4_dir_kind(fs, block);
 	if (!ext4_dir_csum_is_right(fs, dir->csum_seed, block))
 		return tell_at(&place, -EBADMSG, "its checksum is wrong");
 	if (dir->logical == 0)
 		what = dots_are_wrong(&place, block, len);
-	if (!what && dir->logical == 0 && is_dx_root(block, len))
+	if (!what && dir->logical == 0 && kind == EXT4_DIR_ROOT)
 		what = block[30] > 3 ? "its hash tree is too deep"
 				     : table_is_wrong(check, block, DX_ROOT_AT);
-	else if (!what && dir->logical && is_dx_node(block, len) && le16_at(block + DX_NODE_AT + 2) &&
-		 le16_at(block + DX_NODE_AT))
+	else if (!what && dir->logical && kind == EXT4_DIR_NODE)
 		what = table_is_wrong(check, block, DX_NODE_AT);
 	if (what)
 		return tell_at(&place, -EBADMSG, what);
 	uint64_t end = len;
-	if (fs->metadata_csum && block[len - TAIL_LEN + 7] == TAIL_TYPE)
+	if (fs->metadata_csum && kind == EXT4_DIR_ENTRIES)
 		end = len - TAIL_LEN;
 	return check_entries(&place, span_of(block, end));
 }
@@ -227,15 +213,45 @@ static int by_place(const void *a, const void *b)
 	return x->block < y->block ? -1 : x->block > y->block;
 }
 
+#define HINTS (SOURCE_PREFETCH_MAX - 4) /* beyond what is being read */
+#define GAP 16384			/* bytes between blocks that are read together */
+
+/* Keeps hints ahead of block `i`: runs of neighbours. */
+static void hint_ahead(struct check *check, size_t i, size_t *next, size_t *ends, unsigned *nr)
+{
+	uint64_t unit = check->fs->info.block_size;
+
+	/* Those that have been read. */
+	while (*nr && ends[0] <= i) {
+		memmove(ends, ends + 1, (*nr - 1) * sizeof(*ends));
+		(*nr)--;
+	}
+	while (*nr < HINTS && *next < check->nr_dir_blocks) {
+		uint64_t off = check->dir_blocks[*next].block * unit, end = off + unit;
+		for ((*next)++; *next < check->nr_dir_blocks; (*next)++) {
+			uint64_t at = check->dir_blocks[*next].block * unit;
+			if (at > end + GAP || at + unit > off + SOURCE_PREFETCH_LEN)
+				break;
+			end = max_of(end, at + unit);
+		}
+		source_prefetch(check->fs->src, off, end - off);
+		ends[(*nr)++] = *next;
+	}
+}
+
 int check_dir_blocks(struct check *check)
 {
+	size_t next = 0, ends[HINTS];
+	unsigned nr = 0;
 	int r = 0;
 
 	if (check->nr_dir_blocks)
 		qsort(check->dir_blocks, check->nr_dir_blocks, sizeof(*check->dir_blocks),
 		      by_place);
-	for (size_t i = 0; i < check->nr_dir_blocks && r == 0; i++)
+	for (size_t i = 0; i < check->nr_dir_blocks && r == 0; i++) {
+		hint_ahead(check, i, &next, ends, &nr);
 		r = check_is_stopped(check) ? EXT4_CHECK_STOPPED
 					    : check_one(check, &check->dir_blocks[i]);
+	}
 	return r;
 }

@@ -56,6 +56,15 @@ static int on_run(uint32_t ino, uint64_t logical, uint64_t physical, uint64_t nr
 
 /* ---- one inode ---- */
 
+bool check_is_hidden(const struct check *check, uint32_t ino)
+{
+	bool hidden = ino < check->first_ino && ino != EXT4_ROOT_INO;
+
+	for (unsigned i = 0; i < array_size(check->hidden_ino); i++)
+		hidden = hidden || ino == check->hidden_ino[i];
+	return hidden || ino == check->orphan_ino;
+}
+
 static bool type_is_known(uint32_t mode)
 {
 	return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) || S_ISCHR(mode) || S_ISBLK(mode) ||
@@ -180,13 +189,6 @@ static int check_good_inode(struct check *check, struct ext4_work *work)
 	    strnlen((const char *)raw->i_block, INODE_BLOCK_LEN) != inode->size)
 		r = tell_inode(check, inode->ino, -EBADMSG,
 			       "the text of the link is not as long as it says");
-	/* The map of what is encrypted is told to nobody else. */
-	if (r == 0 && inode->content == EXT4_CONTENT_ENCRYPTED &&
-	    !(work->flags & EXT4_INLINE_DATA_FL) &&
-	    !(S_ISLNK(inode->mode) && inode->size < INODE_BLOCK_LEN)) {
-		int error = ext4_map_read(check->fs, work);
-		r = error == -EBADMSG ? 0 : error;
-	}
 	if (r == 0 && attr)
 		r = add_attr_block(check, attr, inode->ino);
 	if (r == 0)
@@ -197,7 +199,8 @@ static int check_good_inode(struct check *check, struct ext4_work *work)
 		r = check_counts(check, work);
 	if (r == 0 && check->used)
 		r = books_add_inode(check, work);
-	if (r == 0 && check->events->inode && check->told_ino != inode->ino)
+	if (r == 0 && check->events->inode && check->told_ino != inode->ino &&
+	    !check_is_hidden(check, inode->ino))
 		r = check->events->inode(inode, check->events->ctx);
 	return r;
 }

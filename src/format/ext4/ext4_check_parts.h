@@ -80,6 +80,8 @@ int check_supers(struct check *check) must_check;
 
 /* ext4_check_inode.c: all inodes of a group. */
 int check_inodes(struct check *check, uint32_t group) must_check;
+/* The filesystem's own, which no name leads to. */
+bool check_is_hidden(const struct check *check, uint32_t ino);
 
 /* ext4_check_dir.c */
 int check_dir_blocks(struct check *check) must_check;

@@ -177,6 +177,9 @@ int ext4_open_any(struct source *src, struct ext4 **ret_fs, uint64_t *ret_block,
 			return 0;
 		}
 	}
+	/* A small filesystem has no backup: then by what there is. */
+	if (*ret_error == -EBADMSG && ext4_open_doubtful(src, ret_fs) == 0)
+		return 0;
 	return *ret_error;
 }
 

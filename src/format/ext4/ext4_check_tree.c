@@ -10,8 +10,6 @@
 #include "format/ext4/ext4_check_parts.h"
 
 #define ENTRY_LEN 8
-#define ROOT_AT 32 /* bytes: the table of the root; behind two entries and 8 bytes about the tree */
-#define NODE_AT 8
 #define LEVELS_MAX 3 /* below the root */
 
 struct tree {
@@ -91,7 +89,7 @@ static int tree_walk(struct tree *tree, const uint8_t *node, uint64_t at, unsign
 		uint8_t *block = tree->blocks + (uint64_t)levels * tree->check->fs->info.block_size;
 		int r = tree_read(tree, le32_at(entry + 4) & 0x0fffffff, block);
 		if (r == 0)
-			r = levels ? tree_walk(tree, block, NODE_AT, levels - 1, from, to)
+			r = levels ? tree_walk(tree, block, DX_NODE_AT, levels - 1, from, to)
 				   : tree_leaf(tree, block, from, to);
 		if (r)
 			return r;
@@ -114,7 +112,7 @@ static int tree_root(struct tree *tree)
 	tree->version = info->hash_version;
 	if (fs->lib->super->s_flags & EXT2_FLAGS_UNSIGNED_HASH)
 		tree->version += 3;
-	r = tree_walk(tree, root, ROOT_AT, info->indirect_levels, 0, UINT64_C(1) << 32);
+	r = tree_walk(tree, root, DX_ROOT_AT, info->indirect_levels, 0, UINT64_C(1) << 32);
 	for (uint64_t i = 0; i < tree->nr_blocks && r == 0; i++)
 		if (!(tree->reached[i / 8] & 1u << i % 8))
 			return tree_tell(tree, "its hash tree does not lead to all its blocks");

@@ -106,6 +106,24 @@ static bool hash_csum_is_right(uint32_t seed, const uint8_t *block, uint64_t blo
 	return ext2fs_crc32c_le(crc, zero, 4) == le32_at(block + tail + 4);
 }
 
+/*
+ * A root has the entries `.` and `..`, each of 12 bytes, of which the second fills the block, and 8 bytes
+ * about itself; a node begins with an entry that fills it. What stands at the end of a block tells
+ * nothing: a kernel that makes a root of a block of entries leaves the tail of those where it was.
+ */
+enum ext4_dir_kind ext4_dir_kind(const struct ext4 *fs, const uint8_t *block)
+{
+	uint64_t len = fs->info.block_size;
+
+	if (ext4_record_len(block, len) == len && le32_at(block) == 0 && block[6] == 0 &&
+	    le16_at(block + DX_NODE_AT) > 0)
+		return EXT4_DIR_NODE;
+	if (ext4_record_len(block, len) == 12 && ext4_record_len(block + 12, len) == len - 12 &&
+	    le32_at(block + 24) == 0 && block[29] == 8)
+		return EXT4_DIR_ROOT;
+	return EXT4_DIR_ENTRIES;
+}
+
 bool ext4_dir_csum_is_right(const struct ext4 *fs, uint32_t seed, const uint8_t *block)
 {
 	uint64_t len = fs->info.block_size;
@@ -113,14 +131,17 @@ bool ext4_dir_csum_is_right(const struct ext4 *fs, uint32_t seed, const uint8_t 
 
 	if (!fs->metadata_csum)
 		return true;
-	if (le32_at(tail) == 0 && le16_at(tail + 4) == TAIL_LEN && tail[6] == 0 &&
-	    tail[7] == TAIL_TYPE)
-		return ext2fs_crc32c_le(seed, block, len - TAIL_LEN) == le32_at(tail + 8);
-	if (ext4_record_len(block, len) == len)
-		return hash_csum_is_right(seed, block, len, 8);
-	/* The root has the entries `.` and `..`, each of 12 bytes, and 8 bytes about itself. */
-	return ext4_record_len(block, len) == 12 && ext4_record_len(block + 12, len) == len - 12 &&
-	       block[29] == 8 && hash_csum_is_right(seed, block, len, 32);
+	switch (ext4_dir_kind(fs, block)) {
+	case EXT4_DIR_ROOT:
+		return hash_csum_is_right(seed, block, len, DX_ROOT_AT);
+	case EXT4_DIR_NODE:
+		return hash_csum_is_right(seed, block, len, DX_NODE_AT);
+	case EXT4_DIR_ENTRIES:
+		break;
+	}
+	return le32_at(tail) == 0 && le16_at(tail + 4) == TAIL_LEN && tail[6] == 0 &&
+	       tail[7] == TAIL_TYPE &&
+	       ext2fs_crc32c_le(seed, block, len - TAIL_LEN) == le32_at(tail + 8);
 }
 
 /* ---- the walk ---- */

@@ -96,6 +96,14 @@ int ext4_scan_group(struct ext4 *fs, uint32_t group, const struct ext4_map_hooks
 		    ext4_work_fn fn, void *ctx) must_check;
 
 /* ext4_dir.c: the rules of one block of a directory. */
+enum ext4_dir_kind {
+	EXT4_DIR_ENTRIES,
+	EXT4_DIR_ROOT, /* of a hash tree; its table is at DX_ROOT_AT */
+	EXT4_DIR_NODE,
+};
+#define DX_ROOT_AT 32 /* bytes */
+#define DX_NODE_AT 8
+enum ext4_dir_kind ext4_dir_kind(const struct ext4 *fs, const uint8_t *block);
 uint32_t ext4_record_len(const uint8_t *entry, uint64_t block_len);
 bool ext4_dir_csum_is_right(const struct ext4 *fs, uint32_t seed, const uint8_t *block) must_check;
 
@@ -112,6 +120,9 @@ typedef void (*ext4_own_fn)(uint64_t block, uint64_t nr, void *ctx);
 void ext4_each_own_block(const struct ext4 *fs, uint32_t index, ext4_own_fn fn, void *ctx);
 /* The block bitmap of a group; `bitmap` has room for a block. -EBADMSG or the errno of the read. */
 int ext4_bitmap_read(struct ext4 *fs, uint32_t index, uint8_t *bitmap) must_check;
+
+/* Of the checksums of the blocks that belong to an inode. */
+uint32_t ext4_inode_csum_seed(const struct ext4 *fs, uint32_t ino, uint32_t generation);
 
 /* ext4_map.c: fills work->extents from i_block. */
 int ext4_map_read(struct ext4 *fs, struct ext4_work *work) must_check;

@@ -60,7 +60,18 @@ static enum ext4_content content_of(const struct ext4_inode *inode, uint32_t fla
 	return flags & EXT3_JOURNAL_DATA_FL ? EXT4_CONTENT_JOURNALED : EXT4_CONTENT_BLOCKS;
 }
 
-static uint32_t csum_seed_of(const struct ext4 *fs, uint32_t ino, uint32_t generation)
+/* Also of what is encrypted it is known where it lies. */
+static bool has_map(const struct ext4_inode *inode, uint32_t flags)
+{
+	bool short_link = S_ISLNK(inode->mode) && inode->size < INODE_BLOCK_LEN &&
+			  !(flags & EXT4_EXTENTS_FL);
+
+	if (inode->content == EXT4_CONTENT_ENCRYPTED)
+		return !(flags & EXT4_INLINE_DATA_FL) && !short_link;
+	return inode->content == EXT4_CONTENT_BLOCKS || inode->content == EXT4_CONTENT_JOURNALED;
+}
+
+uint32_t ext4_inode_csum_seed(const struct ext4 *fs, uint32_t ino, uint32_t generation)
 {
 	uint32_t words[2] = { htole32(ino), htole32(generation) };
 
@@ -104,11 +115,9 @@ int ext4_inode_parse(struct ext4 *fs, uint32_t ino, struct ext4_work *work)
 	if (inode->size > INT64_MAX || parse_times(inode, raw, fs->info.inode_size) ||
 	    (work->flags & EXT4_INLINE_DATA_FL && !ext2fs_has_feature_inline_data(fs->lib->super)))
 		return -EBADMSG;
-	work->csum_seed = csum_seed_of(fs, ino, inode->generation);
+	work->csum_seed = ext4_inode_csum_seed(fs, ino, inode->generation);
 	inode->content = content_of(inode, work->flags);
-	if (inode->content == EXT4_CONTENT_BLOCKS || inode->content == EXT4_CONTENT_JOURNALED)
-		return ext4_map_read(fs, work);
-	return 0;
+	return has_map(inode, work->flags) ? ext4_map_read(fs, work) : 0;
 }
 
 int ext4_inode_load(struct ext4 *fs, uint32_t ino, struct ext4_work *work)

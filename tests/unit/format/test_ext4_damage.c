@@ -7,6 +7,10 @@
 
 #include "ext4_image.h"
 
+#include <endian.h>
+#include <ext2fs/ext2fs.h>
+#include <string.h>
+
 /* ---- scans ---- */
 
 struct scanned {
@@ -328,6 +332,54 @@ static void leaves_out_a_group_whose_bitmap_is_damaged(void)
 	image_close(&image);
 }
 
+/*
+ * A kernel that makes the root of a hash tree of a block of entries leaves the tail of those in place, but
+ * for the checksum. Here a root of e2fsck is given such a tail.
+ */
+static void knows_a_root_of_a_hash_tree_by_its_head(void)
+{
+	uint8_t block[1024];
+	struct image image;
+	unsigned nr = 0;
+
+	if (!image_make(&image, "-t ext4 -b 1024", "32M"))
+		return;
+	CU_ASSERT_TRUE(run(&image, "e2fsck -fyD %s", image.path) < 4);
+	image_open(&image);
+	uint32_t many = ino_of(&image, "many");
+	CU_ASSERT_EQUAL(run(&image, "debugfs -R 'bmap /many 0' %s | sed 's/^/at /'", image.path),
+			0);
+	uint64_t off = said_number(&image, "at ") * sizeof(block);
+	CU_ASSERT_EQUAL_FATAL(source_read_exact(&image.src, off, block, sizeof(block)), 0);
+	CU_ASSERT_EQUAL_FATAL(block[29], 8); /* it is a root */
+	uint32_t limit = (uint32_t)block[32] | (uint32_t)block[33] << 8;
+	uint32_t count = (uint32_t)block[34] | (uint32_t)block[35] << 8;
+	uint8_t *tail = block + 32 + limit * 8;
+	CU_ASSERT_PTR_EQUAL(tail, block + sizeof(block) - 8);
+	memcpy(tail - 4, "\0\0\0\0\x0c\0\0\xde", 8);
+	/* Over head and table, then the tail with a checksum of zero. */
+	CU_ASSERT_EQUAL(run(&image, "debugfs -R 'stat <%u>' %s", many, image.path), 0);
+	uint32_t words[2] = { htole32(many), htole32((uint32_t)said_number(&image, "Generation: ")) };
+	uint8_t uuid[16];
+	struct ext4_info info;
+	ext4_get_info(image.fs, &info);
+	memcpy(uuid, info.uuid, sizeof(uuid));
+	uint32_t crc = ext2fs_crc32c_le(~0u, uuid, sizeof(uuid));
+	crc = ext2fs_crc32c_le(crc, (const unsigned char *)words, sizeof(words));
+	crc = ext2fs_crc32c_le(crc, block, 32 + count * 8);
+	crc = ext2fs_crc32c_le(crc, tail, 4);
+	crc = ext2fs_crc32c_le(crc, (const unsigned char *)"\0\0\0", 4);
+	crc = htole32(crc);
+	memcpy(tail + 4, &crc, 4);
+	int fd = open(image.path, O_WRONLY | O_CLOEXEC);
+	CU_ASSERT_EQUAL(pwrite(fd, block, sizeof(block), (off_t)off), sizeof(block));
+	(void)close(fd);
+	CU_ASSERT_EQUAL(run(&image, "e2fsck -fn %s", image.path), 0);
+	CU_ASSERT_EQUAL(ext4_list_dir(image.fs, many, count_entry, &nr), 0);
+	CU_ASSERT_EQUAL(nr, MANY);
+	image_close(&image);
+}
+
 static const struct test_case cases[] = {
 	CASE(scans_each_wanted_inode_once),
 	CASE(ends_a_scan_when_it_is_told_to),
@@ -340,6 +392,7 @@ static const struct test_case cases[] = {
 	CASE(refuses_what_is_no_filesystem),
 	CASE(refuses_a_damaged_cut_or_unknown_filesystem),
 	CASE(leaves_out_a_group_whose_bitmap_is_damaged),
+	CASE(knows_a_root_of_a_hash_tree_by_its_head),
 };
 
 const struct test_suite suite_format_ext4_damage = { "format/ext4_damage", cases,
