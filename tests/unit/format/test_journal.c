@@ -105,6 +105,24 @@ static void follows_the_log_around_its_end(void)
 	}
 }
 
+/* No kernel writes that. */
+static void leaves_out_what_its_own_transaction_revokes(void)
+{
+	struct journal_image ji;
+	uint32_t block;
+
+	if (!journal_make_empty(&ji, "-t ext4 -b 1024 -J size=1"))
+		return;
+	journal_begin(&ji, "-c -v 3");
+	journal_add(&ji, "jw -b 6000,6001 -r 6001", 2);
+	journal_end(&ji);
+	journal_open(&ji);
+	CU_ASSERT_EQUAL(ext4_journal_find(ji.j, 6000, &block), 0);
+	CU_ASSERT_EQUAL(ext4_journal_find(ji.j, 6001, &block), -ENOENT);
+	check_oracles(&ji);
+	journal_close(&ji);
+}
+
 /* More than the list holds at first, written again and again. */
 static void keeps_the_newest_of_many_versions(void)
 {
@@ -530,6 +548,7 @@ static const struct test_case cases[] = {
 	CASE(passes_over_the_checksum_of_version_1),
 	CASE(serves_what_a_replay_writes_into_ext3),
 	CASE(follows_the_log_around_its_end),
+	CASE(leaves_out_what_its_own_transaction_revokes),
 	CASE(keeps_the_newest_of_many_versions),
 	CASE(finds_nothing_in_an_empty_journal),
 	CASE(leaves_out_a_transaction_without_its_commit),
