@@ -44,7 +44,10 @@ enum jbd2_type {
 #define JBD2_COMMIT_SECONDS 0x30
 #define JBD2_CHECKSUM_LEN 4
 
-/* The area of fast commits lies behind the log. Its tags are little-endian, unlike all else. */
+/*
+ * The area of fast commits lies behind the log, which a kernel continues at its beginning where that
+ * area begins (e2fsprogs 1.47.0 does not). Its tags are little-endian, unlike all else.
+ */
 #define JBD2_FAST_DEFAULT 256 /* blocks, where the superblock says 0 */
 #define JBD2_LOG_MIN 1024     /* blocks that the log must keep for there to be such an area */
 #define JBD2_FAST_HEAD 9 /* the tag of the first block: u16 tag, u16 len, u32 features, u32 tid */

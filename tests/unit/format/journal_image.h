@@ -199,8 +199,11 @@ static inline void journal_wipe(const struct journal_image *ji, uint32_t block)
 	free(zeros);
 }
 
-/* Moves the log of the script so that it begins `before` blocks before the end of the journal. */
-static inline void journal_rotate(const struct journal_image *ji, uint32_t before)
+/*
+ * Moves the log of the script so that it begins `before` blocks before its end, behind which
+ * `nr_fast` blocks are left to fast commits.
+ */
+static inline void journal_rotate(const struct journal_image *ji, uint32_t before, uint32_t nr_fast)
 {
 	uint64_t len = ji->block_size;
 	uint8_t *super = image_read(&ji->image, ji->at, len);
@@ -208,14 +211,17 @@ static inline void journal_rotate(const struct journal_image *ji, uint32_t befor
 	uint32_t maxlen;
 
 	memcpy(&maxlen, super + 0x10, sizeof(maxlen));
-	maxlen = be32toh(maxlen);
+	uint32_t end = be32toh(maxlen) - nr_fast;
+	if (nr_fast)
+		super[0x2b] |= 0x20;
+	store_be32(super + 0x54, nr_fast);
 	for (uint32_t i = 0; i < SCRIPT_BLOCKS; i++)
 		journal_wipe(ji, 1 + i);
 	for (uint32_t i = 0; i < SCRIPT_BLOCKS; i++) {
-		uint32_t block = i < before ? maxlen - before + i : 1 + i - before;
+		uint32_t block = i < before ? end - before + i : 1 + i - before;
 		image_write(&ji->image, journal_off(ji, block), log + i * len, len);
 	}
-	store_be32(super + 0x1c, maxlen - before);
+	store_be32(super + 0x1c, end - before);
 	super_fix(super);
 	image_write(&ji->image, ji->at, super, len);
 	free(super);

@@ -94,13 +94,37 @@ static void follows_the_log_around_its_end(void)
 	for (unsigned before = 1; before < 21; before += 3) {
 		if (!journal_make(&ji, "-t ext4 -b 1024 -J size=1", versions[before % 3]))
 			return;
-		journal_rotate(&ji, before);
+		journal_rotate(&ji, before, 0);
 		journal_open(&ji);
 		ext4_journal_get_info(ji.j, &info);
 		CU_ASSERT_EQUAL(info.nr_transactions, 4);
 		CU_ASSERT_EQUAL(info.nr_problems, 0);
 		check_served(&ji, SCRIPT_SERVED);
 		check_oracles(&ji);
+		journal_close(&ji);
+	}
+}
+
+/* Where e2fsprogs 1.47.0 would go on into them, a kernel goes on at the beginning. */
+static void follows_the_log_around_before_fast_commits(void)
+{
+	uint8_t head[16] = { 9, 0, 8, 0 };
+	struct ext4_journal_info info;
+	struct journal_image ji;
+
+	for (uint8_t tid = 4; tid < 7; tid++) {
+		if (!journal_make(&ji, "-t ext4 -b 1024 -J size=2", "-c -v 3"))
+			return;
+		journal_rotate(&ji, 10, 300);
+		/* One block behind the log is left out. */
+		head[8] = tid;
+		image_write(&ji.image, journal_off(&ji, 2048 - 300 + 1), head, sizeof(head));
+		journal_open(&ji);
+		ext4_journal_get_info(ji.j, &info);
+		CU_ASSERT_EQUAL(info.nr_transactions, 4);
+		CU_ASSERT_EQUAL(info.nr_problems, 0);
+		CU_ASSERT_EQUAL(info.has_fast_commits, tid == 5);
+		check_served(&ji, SCRIPT_SERVED);
 		journal_close(&ji);
 	}
 }
@@ -548,6 +572,7 @@ static const struct test_case cases[] = {
 	CASE(passes_over_the_checksum_of_version_1),
 	CASE(serves_what_a_replay_writes_into_ext3),
 	CASE(follows_the_log_around_its_end),
+	CASE(follows_the_log_around_before_fast_commits),
 	CASE(leaves_out_what_its_own_transaction_revokes),
 	CASE(keeps_the_newest_of_many_versions),
 	CASE(finds_nothing_in_an_empty_journal),
