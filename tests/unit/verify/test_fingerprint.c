@@ -552,14 +552,15 @@ static void describes_guesses_by_their_eighths(void)
 /* One bit that was flipped. */
 static struct fingerprint_result bit_at(uint32_t off, unsigned bit, bool raised)
 {
+	uint8_t byte = (uint8_t)(1u << bit), none = 0;
+
 	return (struct fingerprint_result){
 		.kind = FINGERPRINT_SINGLE_BIT,
 		.proven = true,
 		.place = 3,
 		.len = 4096,
 		.nr_changes = 1,
-		.changes = { { off, raised ? 0 : (uint8_t)(1u << bit),
-			       raised ? (uint8_t)(1u << bit) : 0 } },
+		.changes = { { off, raised ? none : byte, raised ? byte : none } },
 		.lane = off % 8,
 		.bit = bit,
 	};
