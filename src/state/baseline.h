@@ -45,6 +45,7 @@ struct baseline_info {
 	uint64_t nr_sums, nr_owners;
 	uint64_t number; /* the generation, from 1 */
 	uint64_t nr_contested;
+	uint64_t bytes; /* of its file */
 };
 
 /* In blocks. */

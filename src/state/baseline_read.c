@@ -123,6 +123,7 @@ static int read_header(struct baseline *b)
 		r = baseline_header_parse(span_of(bytes, n), &b->header);
 	if (r == 0 && b->header.size != size)
 		r = -EBADMSG;
+	b->header.info.bytes = size;
 	return r;
 }
 
