@@ -20,7 +20,7 @@ umask 022
 PACKAGES=(base-files bash dash dpkg libc-bin sed grep gzip hostname debianutils zlib1g libacl1)
 KINDS=(1k 4k nocsum ext2 ext3 bigalloc inline_data 64bit flex_bg meta_bg casefold encrypt htree
 	xattrs quota mmp orphan_file journal_v1)
-TIME=1700000000 # of everything that has no time of its own
+TIME=1790000000 # of everything that has no time of its own: younger than all packages
 WORK=''
 
 die() {
