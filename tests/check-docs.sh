@@ -28,7 +28,7 @@ report() { # NAME WHY: good when WHY is empty
 source_files() { (cd src && find . -name '*.c' -printf '%P\n' | sort); }
 
 finding_codes() {
-	sed -n 's/.*\[FINDING_[A-Z_]*\] = { "\([a-z_.]*\)".*/\1/p' src/verify/finding.c | sort
+	sed -n 's/.*\[FINDING_[A-Z0-9_]*\] = { "\([a-z0-9_.]*\)".*/\1/p' src/verify/finding.c | sort
 }
 
 gate_codes() {

@@ -41,6 +41,7 @@ int cmd_scan(struct cli *cli, const struct cmd *cmd, int argc, char **argv);
 int cmd_gate(struct cli *cli, const struct cmd *cmd, int argc, char **argv);
 int cmd_findings(struct cli *cli, const struct cmd *cmd, int argc, char **argv);
 int cmd_status(struct cli *cli, const struct cmd *cmd, int argc, char **argv);
+int cmd_baseline(struct cli *cli, const struct cmd *cmd, int argc, char **argv);
 int cmd_check_config(struct cli *cli, const struct cmd *cmd, int argc, char **argv);
 
 /*

@@ -16,6 +16,7 @@
 #include "cli/cmd.h"
 #include "cli/output_explain.h"
 #include "cli/output_scan.h"
+#include "cli/output_volume.h"
 
 static volatile sig_atomic_t stop_requested;
 static volatile sig_atomic_t progress_requested;
@@ -68,6 +69,7 @@ struct scan_request {
 	bool quick;
 	int64_t since_ns;
 	const char *explain; /* a mailbox; NULL: it is a scan */
+	bool raw, no_baseline, no_packages; /* of volumes */
 };
 
 static int status_of(const struct run *run)
@@ -210,10 +212,43 @@ static int scan_named(struct cli *cli, struct state *state, const struct conf *c
 	return status;
 }
 
-/* Configured and not verified: that is a gap, and said. */
+static int scan_volume_target(struct cli *cli, struct state *state, const struct policy *policy,
+			      const struct volume_target *volume,
+			      const struct scan_request *request)
+{
+	/* How it is called in what is shown as of a store. */
+	struct target shown = { .store = volume->name, .host = volume->host };
+	struct volume_scan_options options = {
+		.state_dir = cli->state_dir,
+		.settle_ns = policy->settle_ns,
+		.engine = request->engine,
+		.no_baseline = request->no_baseline,
+		.no_packages = request->no_packages,
+		.stop = &stop_requested,
+		.show_progress = &progress_requested,
+	};
+	struct scan_output out;
+	struct scan_events events;
+	struct volume_scan_result result;
+
+	get_limits(request, policy, &options.limits);
+	scan_output_init(&out, cli, &shown, request->style);
+	scan_output_get_events(&out, &events);
+	int r = scan_volume(state, volume, &options, &events, &cli->log, &result);
+	scan_output_clear_line(&out);
+	if (r)
+		(void)fprintf(stderr, "assay scan: %s: the scan did not end: %s\n", volume->name,
+			      strerror(-r));
+	else
+		output_volume_summary(&out, volume, &result);
+	scan_output_fini(&out);
+	return r ? (result.run.findings ? STATUS_FOUND : STATUS_GAP) : status_of(&result.run);
+}
+
+/* Configured and not verified: that is a gap, and said. Why stands in the log. */
 static int skip_volume(struct cli *cli, const char *name)
 {
-	static const char why[] = "volumes cannot be scanned by this version";
+	static const char why[] = "it cannot be opened, or holds no ext filesystem";
 
 	if (cli->json) {
 		json_t *object = output_object("gap");
@@ -229,13 +264,51 @@ static int skip_volume(struct cli *cli, const char *name)
 	return STATUS_GAP;
 }
 
+static int scan_configured_volume(struct cli *cli, struct state *state, const struct conf *conf,
+				  const struct conf_volume *configured,
+				  const struct scan_request *request)
+{
+	struct volume_target volume;
+
+	if (volume_target_open_named(&volume, conf, configured, &cli->log))
+		return skip_volume(cli, configured->name);
+	int status = scan_volume_target(cli, state, &conf->policy, &volume, request);
+	volume_target_fini(&volume);
+	return status;
+}
+
+static int scan_path(struct cli *cli, struct state *state, const struct conf *conf, const char *path,
+		     const struct scan_request *request)
+{
+	struct volume_target volume;
+
+	int r = volume_target_open_path(&volume, conf, path, request->raw, &cli->log);
+	if (r)
+		return r == -ENOENT ? STATUS_USAGE : skip_volume(cli, path);
+	int status = scan_volume_target(cli, state, &conf->policy, &volume, request);
+	volume_target_fini(&volume);
+	return status;
+}
+
+/* A name with a slash is a device or an image; else it is a volume or a store of the configuration. */
+static int scan_name(struct cli *cli, struct state *state, const struct conf *conf,
+		     const char *name, const struct scan_request *request)
+{
+	const struct conf_volume *volume = conf_find_volume(conf, name);
+
+	if (strchr(name, '/'))
+		return scan_path(cli, state, conf, name, request);
+	return volume ? scan_configured_volume(cli, state, conf, volume, request)
+		      : scan_named(cli, state, conf, name, request);
+}
+
 static int scan_all(struct cli *cli, struct state *state, const struct conf *conf,
 		    const struct scan_request *request)
 {
 	int status = STATUS_CLEAN;
 
 	for (int i = 0; i < request->nr_names && !stop_requested; i++)
-		status = worse(status, scan_named(cli, state, conf, request->names[i], request));
+		status = worse(status, scan_name(cli, state, conf, request->names[i], request));
 	for (size_t i = 0; request->nr_names == 0 && i < conf->nr_copies && !stop_requested; i++) {
 		struct buf name = BUF_NULL;
 		buf_addf(&name, "%s@%s", conf->copies[i].store, conf->copies[i].host);
@@ -243,10 +316,12 @@ static int scan_all(struct cli *cli, struct state *state, const struct conf *con
 							: scan_named(cli, state, conf, buf_str(&name), request));
 		buf_fini(&name);
 	}
-	for (size_t i = 0; request->nr_names == 0 && i < conf->nr_volumes; i++)
-		status = worse(status, skip_volume(cli, conf->volumes[i].name));
-	if (request->nr_names == 0 && conf->nr_copies == 0) {
-		(void)fprintf(stderr, "assay scan: the configuration names no store: nothing to scan\n");
+	for (size_t i = 0; request->nr_names == 0 && i < conf->nr_volumes && !stop_requested; i++)
+		status = worse(status, scan_configured_volume(cli, state, conf, &conf->volumes[i],
+							      request));
+	if (request->nr_names == 0 && conf->nr_copies == 0 && conf->nr_volumes == 0) {
+		(void)fprintf(stderr, "assay scan: the configuration names no store and no volume: "
+				      "nothing to scan\n");
 		status = STATUS_GAP;
 	}
 	return stop_requested ? worse(status, STATUS_GAP) : status;
@@ -273,6 +348,17 @@ static int scan_one_file(struct cli *cli, struct state *state, const struct conf
 	return status;
 }
 
+/* A store with its imapd.conf needs none; devices and images do without where there is none. */
+static bool needs_conf(const struct cli *cli, const struct scan_request *request)
+{
+	if (request->imapd_conf)
+		return false;
+	for (int i = 0; i < request->nr_names; i++)
+		if (!strchr(request->names[i], '/'))
+			return true;
+	return request->nr_names == 0 || access(cli->config_file, F_OK) == 0;
+}
+
 static int run_request(struct cli *cli, const struct scan_request *request)
 {
 	struct conf conf;
@@ -280,7 +366,7 @@ static int run_request(struct cli *cli, const struct scan_request *request)
 	int status;
 
 	conf_init(&conf);
-	if (!request->imapd_conf && !cli_read_conf(cli, &conf))
+	if (needs_conf(cli, request) && !cli_read_conf(cli, &conf))
 		return STATUS_USAGE;
 	if (state_open(cli->state_dir, STATE_WRITE, &cli->log, &state)) {
 		conf_fini(&conf);
@@ -304,6 +390,24 @@ static int add_word(char ***words, size_t *nr)
 	*words = more;
 	more[(*nr)++] = optarg;
 	return -1;
+}
+
+/* Options that are about volumes. False: it is none of them. */
+static bool volume_option(int option, struct scan_request *request)
+{
+	switch (option) {
+	case 'w':
+		request->raw = true;
+		return true;
+	case 'B':
+		request->no_baseline = true;
+		return true;
+	case 'K':
+		request->no_packages = true;
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* What the command line says beside targets. Returns -1 to go on, else an exit status. */
@@ -379,7 +483,7 @@ static int scan_option(struct cli *cli, const struct cmd *cmd, int option,
 		request->explain = optarg;
 		return -1;
 	default:
-		return cli_option(cli, cmd, option);
+		return volume_option(option, request) ? -1 : cli_option(cli, cmd, option);
 	}
 }
 
@@ -423,6 +527,9 @@ int cmd_scan(struct cli *cli, const struct cmd *cmd, int argc, char **argv)
 		{ "since", required_argument, NULL, 's' },
 		{ "only-findings", no_argument, NULL, 'f' },
 		{ "explain", required_argument, NULL, 'x' },
+		{ "raw", no_argument, NULL, 'w' },
+		{ "no-baseline", no_argument, NULL, 'B' },
+		{ "no-packages", no_argument, NULL, 'K' },
 		CLI_OPTIONS,
 	};
 	struct scan_request request = {

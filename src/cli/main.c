@@ -30,7 +30,11 @@ static const struct cmd commands[] = {
 	  "  --order auto|file  in the order of the disk where it may be read, or as files\n"
 	  "  --engine E         auto, io_uring or pread;  --sha1 E  auto, openssl or ipsec-mb\n"
 	  "  --progress         progress also without a terminal, --no-progress  not even there\n"
-	  "  TARGET             STORE, or STORE@HOST for the copy of a peer; default: all copies\n",
+	  "  --raw              of a device or image: only whether all of it can be read\n"
+	  "  --no-baseline      of a volume: compare with none and write none\n"
+	  "  --no-packages      of a volume: not the files of its packages\n"
+	  "  TARGET             STORE, or STORE@HOST for the copy of a peer; VOLUME; the path of a\n"
+	  "                     device or image; default: all copies and volumes\n",
 	  cmd_scan },
 	{ "gate", "may this store fail over there?", "STORE --to HOST [-- COMMAND...]",
 	  "  --to HOST          the replica that would become the master\n"
@@ -45,6 +49,12 @@ static const struct cmd commands[] = {
 	  "  --all              closed findings as well\n"
 	  "  --severity WORD    critical, warning or notice (all): at least that severe\n",
 	  cmd_findings },
+	{ "baseline", "what is remembered of the blocks of a volume",
+	  "VOLUME [show | accept [BLOCK...]]",
+	  "  VOLUME             of the configuration, or the path of a device or image\n"
+	  "  accept             blocks that were found corrupt are right as they are now: all of\n"
+	  "                     them, or those that are named\n",
+	  cmd_baseline },
 	{ "check-config", "check the configuration", "", NULL, cmd_check_config },
 };
 

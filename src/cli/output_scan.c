@@ -211,7 +211,7 @@ void scan_output_get_events(struct scan_output *out, struct scan_events *ret_eve
 	};
 }
 
-static const char *headline(const struct run *run)
+const char *scan_output_headline(const struct run *run)
 {
 	if (run->status == RUN_VOID)
 		return "VOID";
@@ -277,7 +277,7 @@ void scan_output_summarize(struct scan_output *out, const struct run *run)
 	text_bytes(run->bytes, bytes, sizeof(bytes));
 	text_duration(took_ns, took, sizeof(took));
 	text_bytes((uint64_t)((double)run->bytes / ((double)took_ns / 1e9)), rate, sizeof(rate));
-	(void)fputs(headline(run), stdout);
+	(void)fputs(scan_output_headline(run), stdout);
 	print_scope(run);
 	(void)printf("  %s@%s  %s, %s in %" PRIu64 " mailboxes read in %s (%s/s): %s%s%s, %" PRIu64
 		     " not checked, %" PRIu64 " in flight\n",

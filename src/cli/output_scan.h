@@ -38,6 +38,9 @@ void scan_output_get_events(struct scan_output *out, struct scan_events *ret_eve
 /* Removes the progress line, so that something else can be printed. */
 void scan_output_clear_line(struct scan_output *out);
 
+/* "OK", "FINDINGS AND GAPS"... */
+const char *scan_output_headline(const struct run *run);
+
 void scan_output_summarize(struct scan_output *out, const struct run *run);
 
 #endif

@@ -13,8 +13,10 @@
 	"take the peer's file of the same path if its SHA-1 is the recorded digest; "              \
 	"do not run reconstruct here before, it may replace the good copy"
 
-#define LOOK_AT_DRIVE "look at the kernel log and the drive's SMART data; "
-#define ASK_THE_PEER LOOK_AT_DRIVE "the peer has the good copy"
+#define LOOK_AT_DRIVE "look at the kernel log and the drive's SMART data"
+#define ASK_THE_PEER LOOK_AT_DRIVE "; the peer has the good copy"
+#define REPLACE_DRIVE                                                                              \
+	LOOK_AT_DRIVE "; copy what can be read (ddrescue), then replace the drive"
 
 #define CRITICAL ASSAY_SEVERITY_CRITICAL
 #define WARNING ASSAY_SEVERITY_WARNING
@@ -39,7 +41,7 @@ static const struct finding_kind {
 	[FINDING_MESSAGE_NOT_REGULAR] = { "message.not_regular", ASSAY_MISSING, CRITICAL,
 					  "find out who put it there, move it away, then " COPY_BACK },
 	[FINDING_MESSAGE_UNREADABLE] = { "message.unreadable", ASSAY_UNREADABLE, CRITICAL,
-					 LOOK_AT_DRIVE "replace the drive, then " COPY_BACK },
+					 LOOK_AT_DRIVE "; replace the drive, then " COPY_BACK },
 	[FINDING_MESSAGE_FLAKY] = { "message.flaky", ASSAY_FLAKY, CRITICAL,
 				    "wrong once and right at the second look: suspect memory, cable "
 				    "or controller, and do not trust this host until it is tested" },
@@ -204,6 +206,48 @@ static const struct finding_kind {
 	[FINDING_SPOOL_LEFTOVER] = { "spool.leftover", ASSAY_EXTRA, NOTICE,
 				     "what a delivery or a replication left that was cut short: takes up "
 				     "room only" },
+	[FINDING_EXT4_METADATA] = { "ext4.metadata", ASSAY_CORRUPT, CRITICAL,
+				    "see what `e2fsck -fn` says of the unmounted filesystem; save what "
+				    "matters before anything repairs it, and find out why: " LOOK_AT_DRIVE },
+	[FINDING_EXT4_UNREADABLE] = { "ext4.unreadable", ASSAY_UNREADABLE, CRITICAL, REPLACE_DRIVE },
+	[FINDING_EXT4_FLAKY] = { "ext4.flaky", ASSAY_FLAKY, WARNING,
+				 "wrong once and right later: suspect memory, cable or controller; "
+				 LOOK_AT_DRIVE },
+	[FINDING_EXT4_ACCOUNTS] = { "ext4.accounts", ASSAY_CORRUPT, CRITICAL,
+				    "each part may be right and together they are not: see what "
+				    "`e2fsck -fn` says; do not fail over to this host before" },
+	[FINDING_EXT4_BACKUP] = { "ext4.backup", ASSAY_CORRUPT, WARNING,
+				  "nothing is lost yet: a backup of the superblock is damaged; `e2fsck -f` "
+				  "writes it anew; " LOOK_AT_DRIVE },
+	[FINDING_EXT4_JOURNAL] = { "ext4.journal", ASSAY_CORRUPT, CRITICAL,
+				   "a mount would replay only what comes before the damage; read the disk "
+				   "before it is mounted again" },
+	[FINDING_EXT4_ERRORS] = { "ext4.errors", ASSAY_CORRUPT, WARNING,
+				  "the kernel has met errors here: look at its log; `e2fsck -f` of the "
+				  "unmounted filesystem clears the record" },
+	[FINDING_PACKAGE_DIGEST] = { "package.digest", ASSAY_CORRUPT, CRITICAL,
+				     "nobody changed it, and it is not what was installed: "
+				     "`apt-get install --reinstall` of the package brings it back; find "
+				     "out why: " LOOK_AT_DRIVE },
+	[FINDING_PACKAGE_UNREADABLE] = { "package.unreadable", ASSAY_UNREADABLE, CRITICAL,
+					 REPLACE_DRIVE },
+	[FINDING_PACKAGE_FLAKY] = { "package.flaky", ASSAY_FLAKY, WARNING,
+				    "wrong once and right later: suspect memory, cable or "
+				    "controller; " LOOK_AT_DRIVE },
+	[FINDING_PACKAGE_CHANGED] = { "package.changed", ASSAY_DIVERGED, NOTICE,
+				      "somebody has changed an installed file: is that known?" },
+	[FINDING_PACKAGE_RECORD] = { "package.record", ASSAY_CORRUPT, WARNING,
+				     "one digit of the digest in the package database is wrong, not the "
+				     "file: reinstall the package" },
+	[FINDING_BLOCK_DIGEST] = { "block.digest", ASSAY_CORRUPT, CRITICAL,
+				   "the block changed and its file did not: take the file from its package "
+				   "or a backup; " LOOK_AT_DRIVE "; if the file is known to be right, "
+				   "`assay baseline VOLUME accept`" },
+	[FINDING_BLOCK_FLAKY] = { "block.flaky", ASSAY_FLAKY, WARNING,
+				  "wrong once and right later: suspect memory, cable or controller; "
+				  LOOK_AT_DRIVE },
+	[FINDING_BLOCK_UNREADABLE] = { "block.unreadable", ASSAY_UNREADABLE, CRITICAL,
+				       REPLACE_DRIVE },
 };
 
 const char *finding_code_name(enum finding_code code)

@@ -112,7 +112,7 @@ status() { call status --config "$CONF" --state "$STATE" --json; }
 # Splits the lines of scans by their type, so that each schema is also tried alone.
 expect_parts() {
 	local type
-	for type in finding gap summary explain explain_summary; do
+	for type in finding gap summary volume_summary explain explain_summary; do
 		jq -c --arg t "$type" 'select(.type == $t)' "$WORK/all.scan" >"$OUT"
 		expect_schema "all scans, $type" "$type"
 		expect_strict "$type"
@@ -240,6 +240,33 @@ test_stale() {
 	expect_schema "check-config, no store" config
 }
 
+# Volumes: clean, damaged, and what is kept of their blocks.
+test_volume() {
+	local image=$WORK/root.img block
+	if ! "$ROOT/tests/support/mkroot.sh" "$image" 4k >"$WORK/said" 2>&1; then
+		skip "volumes" "$(head -n 1 "$WORK/said")"
+		return
+	fi
+	scan "$image"
+	expect_schema "scan of an image, clean" scan
+	block=$(PATH=$PATH:/usr/sbin:/sbin debugfs -R "blocks /usr/bin/grep" "$image" 2>/dev/null | awk '{ print $1 }')
+	flip "$image" $((block * 4096 + 100))
+	scan "$image"
+	expect_schema "scan of an image, findings" scan
+	expect_exit "scan of an image, findings: exit 1" 1
+	call baseline "$image" --config "$CONF" --state "$STATE" --json
+	jq -c 'select(.type == "baseline")' "$OUT" >"$WORK/one" && jq -c 'select(.type != "baseline")' "$OUT" >"$WORK/two"
+	cp "$WORK/one" "$OUT"
+	expect_schema "baselines" baseline
+	cp "$WORK/two" "$OUT"
+	expect_schema "baselines, what differs" baseline_difference
+	call baseline "$image" accept --config "$CONF" --state "$STATE" --json
+	expect_schema "baseline, accept" baseline_accept
+	expect_strict baseline
+	expect_strict baseline_difference
+	expect_strict baseline_accept
+}
+
 begin json
 if ! python3 -c 'import jsonschema' 2>/dev/null; then
 	skip "all" "python3-jsonschema is not installed"
@@ -250,6 +277,7 @@ test_healthy
 test_damaged
 test_bytes
 test_stale
+test_volume
 expect_parts
 for schema in scan gate config status progress; do expect_strict "$schema"; done
 finish
