@@ -57,6 +57,25 @@ static int super_check(struct source *src, uint64_t off)
 	return nr_blocks / per_group >= EXT4_GROUPS_MAX ? -EFBIG : 0;
 }
 
+/*
+ * Bitmaps of inodes fill a block at most, tables and descriptors have room: what is allocated and gone
+ * through by their numbers is then no more than the source.
+ */
+static int geometry_check(const struct ext4 *fs)
+{
+	const struct ext4_info *info = &fs->info;
+	const struct ext2_super_block *super = fs->lib->super;
+	uint64_t nr_desc = (uint64_t)fs->lib->desc_blocks + super->s_reserved_gdt_blocks;
+
+	if (ext2fs_has_feature_meta_bg(fs->lib->super))
+		nr_desc = super->s_first_meta_bg;
+	if (info->inodes_per_group % 8 || info->inodes_per_group / 8 > info->block_size ||
+	    (uint64_t)info->nr_inodes * info->inode_size > info->size ||
+	    (info->nr_groups > 1 && nr_desc > super->s_blocks_per_group))
+		return -EBADMSG;
+	return 0;
+}
+
 static int info_fill(struct ext4 *fs)
 {
 	ext2_filsys lib = fs->lib;
@@ -90,7 +109,7 @@ static int info_fill(struct ext4 *fs)
 	    info->nr_inodes > (uint64_t)info->nr_groups * info->inodes_per_group ||
 	    fs->first_block >= fs->nr_blocks)
 		return -EBADMSG;
-	return 0;
+	return geometry_check(fs);
 }
 
 /*

@@ -64,8 +64,8 @@ static int map_add(struct map *map, uint64_t logical, uint64_t physical, uint64_
 	    nr_blocks > map->fs->nr_blocks - physical)
 		return -EBADMSG;
 	if (work->hooks) {
-		int r = work->hooks->run(work->inode.ino, logical, physical, nr_blocks,
-					 unwritten, work->hooks->ctx);
+		int r = work->hooks->run(work->inode.ino, logical, physical, nr_blocks, unwritten,
+					 work->hooks->ctx);
 		if (r)
 			return r;
 	}
@@ -94,8 +94,9 @@ static int map_read_node(struct map *map, uint64_t block, unsigned level, uint8_
 	struct ext4_work *work = map->work;
 	uint64_t len = map->fs->info.block_size;
 
+	/* Some block is met twice. Where damage is passed over, it would be so for ever. */
 	if (work->nr_nodes >= map->fs->nr_blocks)
-		return -EBADMSG;
+		return work->hooks ? -EFBIG : -EBADMSG;
 	if (work->nr_nodes >= EXT4_NODES_MAX)
 		return -EFBIG;
 	work->nr_nodes++;
@@ -238,6 +239,8 @@ static int pointer_walk(struct map *map, uint32_t block, unsigned level)
 		return r;
 	}
 	uint64_t end = map->next + reach;
+	if (block < map->fs->first_block || block >= map->fs->nr_blocks)
+		return -EBADMSG;
 	int r = map_read_node(map, block, level - 1, &node);
 	if (r && map->work->hooks && r != -ENOMEM && r != -EFBIG) {
 		map->next = end;
