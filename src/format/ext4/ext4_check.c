@@ -62,6 +62,18 @@ int check_tell_block(struct check *check, enum ext4_object object, uint64_t bloc
 	return check_tell(check, object, block * unit, unit, ino, error, what);
 }
 
+int check_tell_lost(struct check *check, uint32_t ino, const char *what)
+{
+	const struct ext4_info *info = &check->fs->info;
+	uint64_t table, off = UINT64_MAX;
+
+	if (ext4_group_table(check->fs, (ino - 1) / info->inodes_per_group, &table) == 0)
+		off = table + (uint64_t)((ino - 1) % info->inodes_per_group) * info->inode_size;
+	books_add_damaged(check, ino, 1);
+	return check_tell(check, EXT4_OBJECT_INODE, off, off == UINT64_MAX ? 0 : info->inode_size,
+			  ino, -EBADMSG, what);
+}
+
 int check_grow(void *array_of_pointer, size_t nr, size_t *cap, size_t size)
 {
 	void **array = array_of_pointer;
@@ -83,8 +95,8 @@ int check_grow(void *array_of_pointer, size_t nr, size_t *cap, size_t size)
 static uint64_t desc_off(const struct ext4 *fs, uint32_t group)
 {
 	uint32_t size = EXT2_DESC_SIZE(fs->lib->super), per = fs->info.block_size / size;
-	blk64_t block = ext2fs_descriptor_block_loc2(
-		fs->lib, fs->lib->super->s_first_data_block, group / per);
+	blk64_t block = ext2fs_descriptor_block_loc2(fs->lib, fs->lib->super->s_first_data_block,
+						     group / per);
 
 	return block * fs->info.block_size + (uint64_t)(group % per) * size;
 }
@@ -134,9 +146,9 @@ static int check_bitmaps(struct check *check, uint32_t group)
 		return r;
 	uint64_t block = ext2fs_inode_bitmap_loc(fs->lib, group);
 	error = ext4_read_block(fs, block, check->block);
-	if (error == 0 && (len > fs->info.block_size ||
-			   !ext2fs_inode_bitmap_csum_verify(fs->lib, group, (char *)check->block,
-							    (int)len)))
+	if (error == 0 &&
+	    (len > fs->info.block_size ||
+	     !ext2fs_inode_bitmap_csum_verify(fs->lib, group, (char *)check->block, (int)len)))
 		error = -EBADMSG;
 	if (error == 0)
 		return 0;
@@ -166,6 +178,7 @@ static void hint_group(struct check *check, uint32_t group)
 
 static int check_groups(struct check *check)
 {
+	uint32_t per_group = check->fs->info.inodes_per_group;
 	int r = 0;
 
 	hint_group(check, 0);
@@ -177,6 +190,8 @@ static int check_groups(struct check *check)
 		check->group = group;
 		check->bad_table_block = UINT64_MAX;
 		r = check_desc(check, group, &good);
+		if (!good)
+			books_add_damaged(check, group * per_group + 1, per_group);
 		if (r || !good)
 			continue;
 		r = check_bitmaps(check, group);

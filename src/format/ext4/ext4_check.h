@@ -33,25 +33,27 @@ enum ext4_object {
 	EXT4_OBJECT_BLOCK_BITMAP,
 	EXT4_OBJECT_INODE_BITMAP,
 	EXT4_OBJECT_INODE,
-	EXT4_OBJECT_MAP, /* a block that holds extents or pointers */
-	EXT4_OBJECT_DIR, /* a block of a directory, hash tree or entries */
+	EXT4_OBJECT_MAP,  /* a block that holds extents or pointers */
+	EXT4_OBJECT_DIR,  /* a block of a directory, hash tree or entries */
 	EXT4_OBJECT_ATTR, /* a block of attributes */
 	EXT4_OBJECT_MMP,
 	EXT4_OBJECT_ORPHANS, /* a block of the file of orphans */
 	EXT4_OBJECT_JOURNAL, /* a block of the journal; told by others */
-	EXT4_OBJECT_BOOKS, /* several parts that do not add up; each for itself may be right */
+	EXT4_OBJECT_BOOKS,   /* several parts that do not add up; each for itself may be right */
 	EXT4_OBJECT_COUNT_,
 };
 
-const char *ext4_object_name(enum ext4_object object); /* "group descriptor"; NULL outside the enum */
+const char *
+ext4_object_name(enum ext4_object object); /* "group descriptor"; NULL outside the enum */
 
 struct ext4_problem {
 	enum ext4_object object;
-	uint64_t off;	/* bytes: where it lies in the filesystem; UINT64_MAX: nowhere in particular */
-	uint32_t len;	/* bytes; 0 likewise */
-	uint32_t ino;	/* whose it is; 0: the filesystem's */
-	uint32_t group; /* in which it lies */
-	int error;	/* -EBADMSG: wrong; else the errno of the read */
+	uint64_t
+		off; /* bytes: where it lies in the filesystem; UINT64_MAX: nowhere in particular */
+	uint32_t len;	  /* bytes; 0 likewise */
+	uint32_t ino;	  /* whose it is; 0: the filesystem's */
+	uint32_t group;	  /* in which it lies */
+	int error;	  /* -EBADMSG: wrong; else the errno of the read */
 	const char *what; /* static: "its checksum is wrong" */
 };
 
@@ -65,17 +67,18 @@ struct ext4_check_events {
 };
 
 struct ext4_check_options {
-	bool books; /* nobody changes it meanwhile: balance them */
+	bool books;			   /* nobody changes it meanwhile: balance them */
 	const volatile sig_atomic_t *stop; /* may be NULL */
 };
 
 struct ext4_check_stats {
-	uint64_t inodes;    /* in use */
+	uint64_t inodes; /* in use */
 	uint64_t dirs;
 	uint64_t dir_blocks;
 	uint64_t map_blocks;
 	uint64_t problems;
-	uint64_t unchecked; /* blocks of directories and attributes beyond the bound: not looked at */
+	uint64_t
+		unchecked; /* blocks of directories and attributes beyond the bound: not looked at */
 };
 
 enum { EXT4_CHECK_STOPPED = 1 };
@@ -85,7 +88,8 @@ enum { EXT4_CHECK_STOPPED = 1 };
  * reads are problems, with their errno.
  */
 int ext4_check(struct ext4 *fs, const struct ext4_check_options *options,
-	       const struct ext4_check_events *events, struct ext4_check_stats *ret_stats) must_check;
+	       const struct ext4_check_events *events,
+	       struct ext4_check_stats *ret_stats) must_check;
 
 /*
  * Opens a filesystem whose primary superblock may be damaged: by that, or by the first backup that

@@ -21,6 +21,8 @@
  */
 static const char *entries_are_wrong(const struct ext4 *fs, struct span list, struct span values)
 {
+	uint64_t taken = 0;
+
 	for (uint64_t at = 0;;) {
 		struct span entry, name, value = SPAN_NULL;
 		if (span_sub(list, at, 4, &entry))
@@ -31,19 +33,27 @@ static const char *entries_are_wrong(const struct ext4 *fs, struct span list, st
 		if (span_sub(list, at, ATTR_ENTRY_LEN, &entry) ||
 		    span_sub(list, at + ATTR_ENTRY_LEN, name_len, &name))
 			return "an attribute does not end where it may";
+		if (entry.data[1] == 0)
+			return "the name of an attribute is in no space of names";
 		uint64_t off = le16_at(entry.data + 2), len = le32_at(entry.data + 8);
 		uint32_t ino = le32_at(entry.data + 4);
 		if (ino ? ino > fs->info.nr_inodes : span_sub(values, off, len, &value) != 0)
 			return "the value of an attribute lies where it cannot be";
+		/* They lie one behind the other, and so end: what is hashed is no more than the block. */
+		taken += ino ? 0 : len;
+		if (taken > values.len)
+			return "the values of attributes lie within each other";
 		/* Values behind the last entry need room for whole words, zeros at their end. */
 		uint64_t hashed = (len + 3) & ~UINT64_C(3);
-		if (ino == 0 && le32_at(entry.data + 12) && span_sub(values, off, hashed, &value) == 0) {
+		if (ino == 0 && le32_at(entry.data + 12) &&
+		    span_sub(values, off, hashed, &value) == 0) {
 			struct ext2_ext_attr_entry *e =
 				(struct ext2_ext_attr_entry *)(uintptr_t)entry.data;
 			void *data = (void *)(uintptr_t)value.data;
 			uint32_t hash = ext2fs_ext_attr_hash_entry(e, data);
 			uint32_t old_hash = ext2fs_ext_attr_hash_entry_signed(e, data);
-			if (le32_at(entry.data + 12) != hash && le32_at(entry.data + 12) != old_hash)
+			if (le32_at(entry.data + 12) != hash &&
+			    le32_at(entry.data + 12) != old_hash)
 				return "the hash of an attribute is wrong";
 		}
 		at += ATTR_ENTRY_LEN + ((name_len + 3) & ~UINT64_C(3));
@@ -66,8 +76,8 @@ int check_attrs_in_inode(struct check *check, struct ext4_work *work, uint64_t i
 	if (!what)
 		return 0;
 	check->told_ino = work->inode.ino;
-	return check_tell(check, EXT4_OBJECT_INODE, inode_off, fs->info.inode_size,
-			  work->inode.ino, -EBADMSG, what);
+	return check_tell(check, EXT4_OBJECT_INODE, inode_off, fs->info.inode_size, work->inode.ino,
+			  -EBADMSG, what);
 }
 
 static int check_one(struct check *check, const struct check_attr_block *attr)
@@ -89,10 +99,9 @@ static int check_one(struct check *check, const struct check_attr_block *attr)
 	else if (check->used && le32_at(block + 4) != attr->nr)
 		what = "it is not used as often as it says";
 	else
-		what = entries_are_wrong(fs,
-					 span_of(block + ATTR_BLOCK_HEAD_LEN,
-						 len - ATTR_BLOCK_HEAD_LEN),
-					 span_of(block, len));
+		what = entries_are_wrong(
+			fs, span_of(block + ATTR_BLOCK_HEAD_LEN, len - ATTR_BLOCK_HEAD_LEN),
+			span_of(block, len));
 	if (what)
 		return check_tell_block(check, EXT4_OBJECT_ATTR, attr->block, attr->ino, -EBADMSG,
 					what);

@@ -44,14 +44,17 @@ int books_begin(struct check *check)
 {
 	const struct ext4_info *info = &check->fs->info;
 	struct own own = { check, 0 };
+	uint64_t table;
 
 	check->used = calloc(1, check->fs->nr_blocks / 8 + 1);
 	check->links = calloc((size_t)info->nr_inodes + 1, sizeof(*check->links));
 	check->group_dirs = calloc(info->nr_groups, sizeof(*check->group_dirs));
 	if (!check->used || !check->links || !check->group_dirs)
 		return -ENOMEM;
+	/* A damaged descriptor would claim what belongs to others. */
 	for (uint32_t group = 0; group < info->nr_groups && own.error == 0; group++)
-		ext4_each_own_block(check->fs, group, take_own, &own);
+		if (ext4_group_table(check->fs, group, &table) == 0)
+			ext4_each_own_block(check->fs, group, take_own, &own);
 	return own.error;
 }
 
@@ -67,6 +70,10 @@ int books_take(struct check *check, uint64_t block, uint64_t nr, uint32_t ino, b
 {
 	bool claimed = false;
 
+	/* Told often enough by then, and nothing hangs on the bits any more. */
+	if (check->nr_taken >= check->fs->nr_blocks * 4)
+		return 0;
+	check->nr_taken += nr;
 	for (uint64_t b = block; b - block < nr && b < check->fs->nr_blocks; b++) {
 		claimed = claimed || is_set(check->used, b);
 		check->used[b / 8] |= (uint8_t)(1u << b % 8);
@@ -112,8 +119,7 @@ int books_add_inode(struct check *check, const struct ext4_work *work)
 	if (nlink >= BOOKS_LINKS_MAX || (is_dir && nlink == 1) || check_is_hidden(check, ino) ||
 	    work->flags & EXT4_EA_INODE_FL)
 		nlink = BOOKS_LINKS_ANY;
-	check->links[ino] =
-		(uint16_t)(type_of_mode(work->inode.mode) << BOOKS_TYPE_SHIFT | nlink);
+	check->links[ino] = (uint16_t)(type_of_mode(work->inode.mode) << BOOKS_TYPE_SHIFT | nlink);
 	if (!is_dir)
 		return 0;
 	check->group_dirs[(ino - 1) / check->fs->info.inodes_per_group]++;
@@ -123,6 +129,12 @@ int books_add_inode(struct check *check, const struct ext4_work *work)
 	else if (r == -EFBIG)
 		check->stats->unchecked++;
 	return r == -EFBIG ? 0 : r;
+}
+
+void books_add_damaged(struct check *check, uint32_t first, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr && check->links && first + i <= check->fs->info.nr_inodes; i++)
+		check->links[first + i] = BOOKS_LINKS_ANY;
 }
 
 static int by_ino(const void *a, const void *b)
@@ -142,18 +154,21 @@ static struct check_dir *find_dir(const struct check *check, uint32_t ino)
 
 /* Entries of directories that are walked before all inodes are known are those in inodes: they are
  * counted by what will be known. */
-int books_add_entry(struct check *check, uint32_t dir, struct span name, uint32_t ino, unsigned type,
-		    uint64_t block)
+int books_add_entry(struct check *check, uint32_t dir, struct span name, uint32_t ino,
+		    unsigned type, uint64_t block)
 {
 	uint16_t *links = &check->links[ino];
 	unsigned left = *links & BOOKS_LINKS_MAX, of_inode = *links >> BOOKS_TYPE_SHIFT;
 	unsigned of_entry = type_of_entry(type);
 	const char *what = NULL;
 
-	/* Of an inode that is damaged itself nothing is known here. */
-	if (check->stats->problems)
+	if (of_inode == 0 && left == BOOKS_LINKS_ANY)
 		return 0;
-	if (of_inode == 0)
+	/* The checksum of the block that names it is right, so the inode is what is wrong: bytes that
+	 * are all zero have no checksum, and are an inode that is not in use. */
+	if (*links == 0 && check->fs->metadata_csum)
+		return check_tell_lost(check, ino, "it is not in use, and has a name");
+	if (*links == 0)
 		what = "an entry names an inode that is not in use";
 	else if (of_entry && of_entry != of_inode)
 		what = "an entry and its inode are of two types";
@@ -179,6 +194,31 @@ int books_add_entry(struct check *check, uint32_t dir, struct span name, uint32_
 
 /* ---- the balance ---- */
 
+static struct check_dir *above(const struct check *check, const struct check_dir *dir)
+{
+	bool is_top = dir->safe || dir->ino == EXT4_ROOT_INO || dir->named_by == 0;
+
+	return is_top ? NULL : find_dir(check, dir->named_by);
+}
+
+/* From each directory once: the way is not gone twice. */
+static int climb(struct check *check, struct check_dir *from)
+{
+	struct check_dir *dir = from, *next;
+	size_t steps = 0;
+
+	while (dir && steps++ <= check->nr_dirs)
+		dir = above(check, dir);
+	if (dir)
+		return check_tell(check, EXT4_OBJECT_BOOKS, UINT64_MAX, 0, from->ino, -EBADMSG,
+				  "directories lie within each other");
+	for (dir = from; dir; dir = next) {
+		next = above(check, dir);
+		dir->safe = true;
+	}
+	return 0;
+}
+
 /* Each has one parent and knows it, and upwards they lead to the root. */
 static int balance_dirs(struct check *check)
 {
@@ -188,7 +228,8 @@ static int balance_dirs(struct check *check)
 		struct check_dir *dir = &check->dirs[i];
 		const char *what = NULL;
 		if (dir->ino == EXT4_ROOT_INO)
-			what = dir->parent != EXT4_ROOT_INO ? "the root is not its own parent" : NULL;
+			what = dir->parent != EXT4_ROOT_INO ? "the root is not its own parent"
+							    : NULL;
 		else if (check_is_hidden(check, dir->ino))
 			continue;
 		else if (dir->named_by == 0)
@@ -199,18 +240,8 @@ static int balance_dirs(struct check *check)
 			r = check_tell(check, EXT4_OBJECT_BOOKS, UINT64_MAX, 0, dir->ino, -EBADMSG,
 				       what);
 	}
-	for (size_t i = 0; i < check->nr_dirs && r == 0 && check->stats->problems == 0; i++) {
-		const struct check_dir *dir = &check->dirs[i];
-		size_t steps = 0;
-		while (dir && dir->ino != EXT4_ROOT_INO && dir->named_by && !dir->safe &&
-		       steps++ <= check->nr_dirs)
-			dir = find_dir(check, dir->named_by);
-		if (steps > check->nr_dirs)
-			return check_tell(check, EXT4_OBJECT_BOOKS, UINT64_MAX, 0,
-					  check->dirs[i].ino, -EBADMSG,
-					  "directories lie within each other");
-		check->dirs[i].safe = true;
-	}
+	for (size_t i = 0; i < check->nr_dirs && r == 0 && check->stats->problems == 0; i++)
+		r = climb(check, &check->dirs[i]);
 	return r;
 }
 
@@ -273,8 +304,8 @@ static int balance_blocks(struct check *check, uint32_t group_nr)
 		return r;
 	for (uint64_t i = 0; i < group.nr_clusters; i++) {
 		bool used = false;
-		for (uint64_t b = i * group.ratio; b < min_of((i + 1) * group.ratio, group.nr_blocks);
-		     b++)
+		for (uint64_t b = i * group.ratio;
+		     b < min_of((i + 1) * group.ratio, group.nr_blocks); b++)
 			used = used || is_set(check->used, group.first + b);
 		nr_free += !used;
 		if (used != is_set(check->block, i))

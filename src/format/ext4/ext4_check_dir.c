@@ -51,8 +51,7 @@ static const char *entry_is_wrong(const struct place *place, struct span name, u
 		return "an entry names an inode that cannot be";
 	if (ext2fs_has_feature_filetype(fs->lib->super) && (type & 0x7f) > 7)
 		return "an entry has a type that cannot be";
-	if (!place->encrypted &&
-	    (span_find(name, '/') < name.len || span_find(name, 0) < name.len))
+	if (!place->encrypted && (span_find(name, '/') < name.len || span_find(name, 0) < name.len))
 		return "an entry has a name that cannot be";
 	return NULL;
 }
@@ -177,8 +176,8 @@ static int check_inline(struct check *check, const struct check_dir_block *dir,
 	int error = ext4_inode_load(check->fs, dir->ino, work);
 	if (error == -ENOENT || error == -ENOMEM)
 		return error == -ENOENT ? 0 : error; /* it was removed meanwhile */
-	if (ext4_group_table(check->fs, (dir->ino - 1) / check->fs->info.inodes_per_group, &table) ==
-	    0)
+	if (ext4_group_table(check->fs, (dir->ino - 1) / check->fs->info.inodes_per_group,
+			     &table) == 0)
 		place.off = table + (uint64_t)((dir->ino - 1) % check->fs->info.inodes_per_group) *
 					    check->fs->info.inode_size;
 	if (error)
@@ -191,7 +190,8 @@ static int check_inline(struct check *check, const struct check_dir_block *dir,
 		return tell_at(&place, -EBADMSG, "the directory in it is cut short");
 	int r = 0;
 	if (check->used)
-		r = books_add_entry(check, dir->ino, span_of_str("."), dir->ino, DT_DIR, dir->block);
+		r = books_add_entry(check, dir->ino, span_of_str("."), dir->ino, DT_DIR,
+				    dir->block);
 	if (r == 0 && check->used)
 		r = books_add_entry(check, dir->ino, span_of_str(".."), parent, DT_DIR, dir->block);
 	if (r == 0)

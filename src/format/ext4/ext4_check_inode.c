@@ -33,6 +33,11 @@ static int on_node(uint32_t ino, uint64_t block, int error, const char *what, vo
 {
 	struct check *check = ctx;
 
+	/* More than there are: maps share blocks, and would be read for as long as somebody waits. */
+	if (check->nr_nodes++ >= check->fs->nr_blocks)
+		return -EFBIG;
+	if (check_is_stopped(check))
+		return EXT4_CHECK_STOPPED;
 	if (error) {
 		check->told_ino = ino;
 		return block ? check_tell_block(check, EXT4_OBJECT_MAP, block, ino, error, what)
@@ -110,6 +115,10 @@ static int add_dir_blocks(struct check *check, const struct ext4_work *work)
 		whole = whole && extent->logical == end && !extent->unwritten;
 		end = extent->logical + extent->len;
 		for (uint64_t off = 0; off < extent->len; off += unit) {
+			if (check->nr_dir_blocks >= EXT4_CHECK_BLOCKS_MAX) {
+				check->stats->unchecked += (extent->len - off) / unit;
+				break;
+			}
 			struct check_dir_block dir = {
 				.block = (extent->physical + off) / unit,
 				.ino = inode->ino,
@@ -173,6 +182,32 @@ static int check_counts(struct check *check, const struct ext4_work *work)
 	return 0;
 }
 
+/* All but the root are plain files, or nothing; that of a boot loader belongs to it. */
+static bool reserved_is_wrong(const struct check *check, uint32_t ino, uint32_t mode)
+{
+	if (ino == EXT4_ROOT_INO)
+		return !S_ISDIR(mode);
+	if (ino >= check->first_ino || mode == 0)
+		return false;
+	return ino == EXT2_BOOT_LOADER_INO ? S_ISDIR(mode) : !S_ISREG(mode);
+}
+
+/* Fields and flags that are used with a feature only, or not any more, hold zeros. */
+static bool unused_fields_are_set(const struct check *check, const struct ext4_work *work)
+{
+	const struct ext2_inode_large *raw = (const struct ext2_inode_large *)work->raw;
+	struct ext2_super_block *super = check->fs->lib->super;
+
+	return raw->i_faddr ||
+	       (work->flags & EXT2_IMAGIC_FL && !ext2fs_has_feature_imagic_inodes(super)) ||
+	       (work->flags & EXT4_CASEFOLD_FL &&
+		(!S_ISDIR(work->inode.mode) || !ext2fs_has_feature_casefold(super))) ||
+	       (raw->osd2.linux2.l_i_file_acl_high && !ext2fs_has_feature_64bit(super)) ||
+	       (raw->osd2.linux2.l_i_blocks_hi && !ext2fs_has_feature_huge_file(super)) ||
+	       (S_ISDIR(work->inode.mode) && raw->i_size_high &&
+		!ext2fs_has_feature_largedir(super));
+}
+
 static int check_good_inode(struct check *check, struct ext4_work *work)
 {
 	const struct ext2_inode_large *raw = (const struct ext2_inode_large *)work->raw;
@@ -185,6 +220,12 @@ static int check_good_inode(struct check *check, struct ext4_work *work)
 		attr |= (uint64_t)le16toh(raw->osd2.linux2.l_i_file_acl_high) << 32;
 	if (!type_is_known(inode->mode))
 		r = tell_inode(check, inode->ino, -EBADMSG, "its type is none");
+	else if (reserved_is_wrong(check, inode->ino, inode->mode))
+		r = tell_inode(check, inode->ino, -EBADMSG,
+			       "it is reserved, and of a type that it cannot have");
+	else if (unused_fields_are_set(check, work))
+		r = tell_inode(check, inode->ino, -EBADMSG,
+			       "a field or flag is set that nobody uses");
 	if (r == 0 && S_ISLNK(inode->mode) && inode->content == EXT4_CONTENT_NONE &&
 	    strnlen((const char *)raw->i_block, INODE_BLOCK_LEN) != inode->size)
 		r = tell_inode(check, inode->ino, -EBADMSG,
@@ -197,7 +238,7 @@ static int check_good_inode(struct check *check, struct ext4_work *work)
 		r = check_dir_inode(check, work);
 	if (r == 0 && check->told_ino != inode->ino)
 		r = check_counts(check, work);
-	if (r == 0 && check->used)
+	if (r == 0 && check->used && check->told_ino != inode->ino)
 		r = books_add_inode(check, work);
 	if (r == 0 && check->events->inode && check->told_ino != inode->ino &&
 	    !check_is_hidden(check, inode->ino))
@@ -211,6 +252,9 @@ static int check_unused(struct check *check, const struct ext4_work *work)
 	const struct ext2_inode_large *raw = (const struct ext2_inode_large *)work->raw;
 	uint32_t dtime = le32toh(raw->i_dtime);
 
+	if (reserved_is_wrong(check, work->inode.ino, le16toh(raw->i_mode)))
+		return tell_inode(check, work->inode.ino, -EBADMSG,
+				  "it is reserved, and of a type that it cannot have");
 	if (!check->used || dtime == 0 || dtime >= check->fs->info.nr_inodes ||
 	    work->inode.ino < check->first_ino)
 		return 0;
@@ -224,7 +268,7 @@ static int check_bad_blocks(struct check *check, struct ext4_work *work)
 	const struct ext2_inode_large *raw = (const struct ext2_inode_large *)work->raw;
 	int r = 0;
 
-	if (!check->used || raw->i_blocks == 0)
+	if (!check->used)
 		return 0;
 	work->inode.size = (uint64_t)le32toh(raw->i_size);
 	r = ext4_map_read(check->fs, work);
@@ -261,6 +305,8 @@ static int on_inode(struct ext4_work *work, int error, void *ctx)
 					     "cannot be read");
 		check->bad_table_block = block;
 	}
+	if ((error && error != -ENOENT) || check->told_ino == ino)
+		books_add_damaged(check, ino, 1);
 	check->nr_blocks = 0;
 	check->end = 0;
 	return r ? r : check_is_stopped(check) ? EXT4_CHECK_STOPPED : 0;

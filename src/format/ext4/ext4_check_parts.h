@@ -40,12 +40,13 @@ struct check {
 	uint32_t hidden_ino[3]; /* of quota files */
 	uint8_t *block;		/* room for one */
 
-	uint32_t group;		/* that is gone through */
-	uint64_t table;		/* bytes: its inode table */
+	uint32_t group;		  /* that is gone through */
+	uint64_t table;		  /* bytes: its inode table */
 	uint64_t bad_table_block; /* of which was told that it cannot be read */
-	uint32_t told_ino;	/* the last of whose map something was told */
-	uint64_t nr_blocks;	/* that the inode under work has, map and attributes included */
-	uint64_t end;		/* blocks: behind the last one of its file that was written */
+	uint32_t told_ino;	  /* the last of whose map something was told */
+	uint64_t nr_nodes;	  /* blocks of maps that were read, good or bad */
+	uint64_t nr_blocks;	  /* that the inode under work has, map and attributes included */
+	uint64_t end;		  /* blocks: behind the last one of its file that was written */
 
 	struct check_dir_block *dir_blocks;
 	size_t nr_dir_blocks, cap_dir_blocks;
@@ -53,7 +54,8 @@ struct check {
 	size_t nr_attrs, cap_attrs;
 
 	/* The books; NULL where they are not balanced. */
-	uint8_t *used;	 /* a bit a block */
+	uint8_t *used;	   /* a bit a block */
+	uint64_t nr_taken; /* blocks, each as often as somebody has it */
 	uint16_t *links; /* an inode: 3 bits of its type, 13 of links that no entry was seen for */
 	struct check_dir *dirs;
 	size_t nr_dirs, cap_dirs;
@@ -66,6 +68,9 @@ int check_tell(struct check *check, enum ext4_object object, uint64_t off, uint3
 	       uint32_t ino, int error, const char *what) must_check;
 int check_tell_block(struct check *check, enum ext4_object object, uint64_t block, uint32_t ino,
 		     int error, const char *what) must_check;
+
+/* Of an inode that is not in use and should be; it must be one of the filesystem. */
+int check_tell_lost(struct check *check, uint32_t ino, const char *what) must_check;
 
 static inline bool check_is_stopped(const struct check *check)
 {
@@ -90,7 +95,8 @@ int check_dir_blocks(struct check *check) must_check;
 int check_trees(struct check *check) must_check;
 
 /* ext4_check_attr.c: in the inode's tail, and in blocks of their own. */
-int check_attrs_in_inode(struct check *check, struct ext4_work *work, uint64_t inode_off) must_check;
+int check_attrs_in_inode(struct check *check, struct ext4_work *work,
+			 uint64_t inode_off) must_check;
 int check_attr_blocks(struct check *check) must_check;
 
 /* ext4_check_books.c */
@@ -100,8 +106,10 @@ int books_begin(struct check *check) must_check;
 int books_take(struct check *check, uint64_t block, uint64_t nr, uint32_t ino,
 	       bool shared) must_check;
 int books_add_inode(struct check *check, const struct ext4_work *work) must_check;
-int books_add_entry(struct check *check, uint32_t dir, struct span name, uint32_t ino, unsigned type,
-		    uint64_t block) must_check;
+/* Inodes of which something was told: in use or not, of any type, with any number of links. */
+void books_add_damaged(struct check *check, uint32_t first, uint32_t nr);
+int books_add_entry(struct check *check, uint32_t dir, struct span name, uint32_t ino,
+		    unsigned type, uint64_t block) must_check;
 int books_end(struct check *check) must_check;
 void books_fini(struct check *check);
 

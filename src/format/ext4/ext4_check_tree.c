@@ -28,6 +28,26 @@ static int tree_tell(const struct tree *tree, const char *what)
 				-EBADMSG, what);
 }
 
+/* The block of the directory that lies there; UINT64_MAX: a hole. */
+static uint64_t tree_find(const struct tree *tree, uint64_t off)
+{
+	const struct ext4_inode *inode = &tree->work->inode;
+	size_t low = 0,
+	       high = inode->nr_extents; /* what begins at `off` or before is below `high` */
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (inode->extents[middle].logical <= off)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	const struct ext4_extent *e = low ? &inode->extents[low - 1] : NULL;
+	if (!e || off - e->logical >= e->len)
+		return UINT64_MAX;
+	return (e->physical + (off - e->logical)) / tree->check->fs->info.block_size;
+}
+
 /* 1: it was told that this block cannot be reached so. */
 static int tree_read(struct tree *tree, uint64_t logical, uint8_t *to)
 {
@@ -39,14 +59,16 @@ static int tree_read(struct tree *tree, uint64_t logical, uint8_t *to)
 		return r ? r : 1;
 	}
 	tree->reached[logical / 8] |= (uint8_t)(1u << logical % 8);
-	for (size_t i = 0; i < tree->work->inode.nr_extents; i++) {
-		const struct ext4_extent *e = &tree->work->inode.extents[i];
-		if (logical * unit < e->logical || logical * unit >= e->logical + e->len)
-			continue;
-		tree->block = (e->physical + (logical * unit - e->logical)) / unit;
-		return ext4_read_block(fs, tree->block, to);
-	}
-	return 1; /* a hole, of which was told */
+	uint64_t block = tree_find(tree, logical * unit);
+	if (block == UINT64_MAX)
+		return 1; /* of which was told */
+	tree->block = block;
+	int error = ext4_read_block(fs, block, to);
+	if (error == 0)
+		return 0;
+	int r = check_tell_block(tree->check, EXT4_OBJECT_DIR, block, tree->work->inode.ino, error,
+				 "cannot be read");
+	return r ? r : 1;
 }
 
 /* Names in [low, high); the collision bit of `high` lets its own hash be on both sides. */
@@ -134,7 +156,7 @@ static int check_one(struct check *check, uint32_t ino)
 	tree.block = work.inode.nr_extents ? work.inode.extents[0].physical / unit : 0;
 	if (!ext2fs_has_feature_dir_index(check->fs->lib->super))
 		return tree_tell(&tree, "it has a hash tree, and the filesystem knows of none");
-	tree.nr_blocks = work.inode.size / unit;
+	tree.nr_blocks = min_of(work.inode.size / unit, check->fs->nr_blocks);
 	tree.blocks = malloc((LEVELS_MAX + 2) * unit);
 	tree.reached = calloc(1, tree.nr_blocks / 8 + 1);
 	int r = tree.blocks && tree.reached ? tree_root(&tree) : -ENOMEM;
