@@ -22,7 +22,7 @@ const struct image_kind image_kinds[] = {
 	{ "ext4, 1 KiB", "-t ext4 -b 1024", "32M", NULL },
 	{ "ext4, 64 KiB", "-t ext4 -b 65536", "256M", NULL },
 	{ "no checksums", "-t ext4 -b 1024 -O ^metadata_csum", "32M", NULL },
-	{ "no checksums, 4 KiB", "-t ext4 -b 4096 -O ^metadata_csum,^64bit", "32M", NULL },
+	{ "no checksums, 4 KiB", "-t ext4 -b 4096 -O ^metadata_csum,^64bit", "160M", NULL },
 	{ "uninit_bg", "-t ext4 -b 1024 -O ^metadata_csum,uninit_bg,^flex_bg", "32M", NULL },
 	{ "ext3", "-t ext3 -b 1024", "32M", NULL },
 	{ "ext2", "-t ext2 -b 1024 -I 128", "32M", NULL },

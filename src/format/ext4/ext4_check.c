@@ -51,7 +51,8 @@ int check_tell(struct check *check, enum ext4_object object, uint64_t off, uint3
 	if (off != UINT64_MAX && per_group)
 		problem.group = off < start ? 0 : (uint32_t)((off - start) / per_group);
 	check->stats->problems++;
-	return check->events->problem(&problem, check->events->ctx);
+	check->result = check->events->problem(&problem, check->events->ctx);
+	return check->result;
 }
 
 int check_tell_block(struct check *check, enum ext4_object object, uint64_t block, uint32_t ino,

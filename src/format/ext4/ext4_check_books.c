@@ -13,6 +13,8 @@
 
 #include "format/ext4/ext4_check_parts.h"
 
+enum { TYPE_DIR = 2 };
+
 static bool is_set(const uint8_t *bits, uint64_t i)
 {
 	return bits[i / 8] & 1u << i % 8;
@@ -36,8 +38,9 @@ static void take_own(uint64_t block, uint64_t nr, void *ctx)
 {
 	struct own *own = ctx;
 
+	/* Of parts of the filesystem that lie within each other the first says enough. */
 	if (own->error == 0)
-		own->error = books_take(own->check, block, nr, 0, true);
+		own->error = books_take(own->check, block, nr, 0, own->check->stats->problems > 0);
 }
 
 int books_begin(struct check *check)
@@ -92,7 +95,7 @@ static unsigned type_of_mode(uint32_t mode)
 	case S_IFREG:
 		return 1;
 	case S_IFDIR:
-		return 2;
+		return TYPE_DIR;
 	case S_IFLNK:
 		return 3;
 	case S_IFCHR:
@@ -163,32 +166,34 @@ int books_add_entry(struct check *check, uint32_t dir, struct span name, uint32_
 	const char *what = NULL;
 
 	if (of_inode == 0 && left == BOOKS_LINKS_ANY)
-		return 0;
+		return 0; /* something was told of it */
 	/* The checksum of the block that names it is right, so the inode is what is wrong: bytes that
 	 * are all zero have no checksum, and are an inode that is not in use. */
 	if (*links == 0 && check->fs->metadata_csum)
 		return check_tell_lost(check, ino, "it is not in use, and has a name");
+	bool up = span_equals_str(name, "..");
 	if (*links == 0)
 		what = "an entry names an inode that is not in use";
 	else if (of_entry && of_entry != of_inode)
 		what = "an entry and its inode are of two types";
-	else if (left == 0)
+	else if (left == 0 && !up)
 		what = "an inode here has more names than it says";
-	else if (left != BOOKS_LINKS_ANY)
-		*links = (uint16_t)(*links - 1);
-	if (what)
+	struct check_dir *child = NULL;
+	if (of_inode == TYPE_DIR && !span_equals_str(name, "."))
+		child = find_dir(check, up ? dir : ino);
+	if (!what && child && !up && child->named_by)
+		what = "a directory here has two names";
+	if (what) {
+		books_add_damaged(check, ino, 1);
 		return check_tell_block(check, EXT4_OBJECT_DIR, block, dir, -EBADMSG, what);
-	if (of_inode != 2 || span_equals_str(name, "."))
-		return 0;
-	bool up = span_equals_str(name, "..");
-	struct check_dir *child = find_dir(check, up ? dir : ino);
-	if (!child)
-		return 0;
-	uint32_t *slot = up ? &child->parent : &child->named_by;
-	if (*slot && !up)
-		return check_tell_block(check, EXT4_OBJECT_DIR, block, dir, -EBADMSG,
-					"a directory here has two names");
-	*slot = up ? ino : dir;
+	}
+	if (child && up)
+		child->parent = ino;
+	else if (child)
+		child->named_by = dir;
+	/* That a directory is named by those in it counts when it is known which are. */
+	if (left != BOOKS_LINKS_ANY && !up)
+		*links = (uint16_t)(*links - 1);
 	return 0;
 }
 
@@ -219,27 +224,51 @@ static int climb(struct check *check, struct check_dir *from)
 	return 0;
 }
 
+/* What is wrong with the place of a directory; NULL: nothing. */
+static const char *dir_is_wrong(const struct check *check, const struct check_dir *dir)
+{
+	if (dir->ino == EXT4_ROOT_INO)
+		return dir->parent == dir->ino ? NULL : "the root is not its own parent";
+	if (check_is_hidden(check, dir->ino))
+		return NULL;
+	if (dir->named_by == 0)
+		return "a directory hangs on nothing";
+	return dir->parent == dir->named_by ? NULL : "a directory does not know its parent";
+}
+
+/* Takes from the links of its parent the one that is `..`. */
+static int balance_parent(struct check *check, const struct check_dir *dir)
+{
+	const char *what = dir_is_wrong(check, dir);
+	uint16_t *links = &check->links[dir->parent];
+	unsigned left = *links & BOOKS_LINKS_MAX;
+	uint32_t ino = dir->ino;
+
+	if (!what && (left == BOOKS_LINKS_ANY || check_is_hidden(check, ino)))
+		return 0;
+	if (!what && left) {
+		*links = (uint16_t)(*links - 1);
+		return 0;
+	}
+	/* Links of none of them can be counted then. */
+	books_add_damaged(check, dir->parent, 1);
+	books_add_damaged(check, dir->named_by, 1);
+	if (what) {
+		books_add_damaged(check, ino, 1);
+	} else {
+		what = "an inode has more names than it says";
+		ino = dir->parent;
+	}
+	return check_tell(check, EXT4_OBJECT_BOOKS, UINT64_MAX, 0, ino, -EBADMSG, what);
+}
+
 /* Each has one parent and knows it, and upwards they lead to the root. */
 static int balance_dirs(struct check *check)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < check->nr_dirs && r == 0; i++) {
-		struct check_dir *dir = &check->dirs[i];
-		const char *what = NULL;
-		if (dir->ino == EXT4_ROOT_INO)
-			what = dir->parent != EXT4_ROOT_INO ? "the root is not its own parent"
-							    : NULL;
-		else if (check_is_hidden(check, dir->ino))
-			continue;
-		else if (dir->named_by == 0)
-			what = "a directory hangs on nothing";
-		else if (dir->parent != dir->named_by)
-			what = "a directory does not know its parent";
-		if (what)
-			r = check_tell(check, EXT4_OBJECT_BOOKS, UINT64_MAX, 0, dir->ino, -EBADMSG,
-				       what);
-	}
+	for (size_t i = 0; i < check->nr_dirs && r == 0; i++)
+		r = balance_parent(check, &check->dirs[i]);
 	for (size_t i = 0; i < check->nr_dirs && r == 0 && check->stats->problems == 0; i++)
 		r = climb(check, &check->dirs[i]);
 	return r;

@@ -37,7 +37,7 @@ static int on_node(uint32_t ino, uint64_t block, int error, const char *what, vo
 	if (check->nr_nodes++ >= check->fs->nr_blocks)
 		return -EFBIG;
 	if (check_is_stopped(check))
-		return EXT4_CHECK_STOPPED;
+		return check->result = EXT4_CHECK_STOPPED;
 	if (error) {
 		check->told_ino = ino;
 		return block ? check_tell_block(check, EXT4_OBJECT_MAP, block, ino, error, what)
@@ -182,6 +182,18 @@ static int check_counts(struct check *check, const struct ext4_work *work)
 	return 0;
 }
 
+/* What is wrong in it has been told while it was read. */
+static int read_map(struct check *check, struct ext4_work *work)
+{
+	int error = ext4_map_read(check->fs, work);
+
+	if (check->result || error == -ENOMEM)
+		return check->result ? check->result : error;
+	if (error != -EFBIG || check->told_ino == work->inode.ino)
+		return 0;
+	return tell_inode(check, work->inode.ino, error, "its map is larger than can be read");
+}
+
 /* All but the root are plain files, or nothing; that of a boot loader belongs to it. */
 static bool reserved_is_wrong(const struct check *check, uint32_t ino, uint32_t mode)
 {
@@ -266,45 +278,55 @@ static int check_unused(struct check *check, const struct ext4_work *work)
 static int check_bad_blocks(struct check *check, struct ext4_work *work)
 {
 	const struct ext2_inode_large *raw = (const struct ext2_inode_large *)work->raw;
-	int r = 0;
 
 	if (!check->used)
 		return 0;
 	work->inode.size = (uint64_t)le32toh(raw->i_size);
-	r = ext4_map_read(check->fs, work);
-	return r == -EBADMSG ? 0 : r;
+	return read_map(check, work);
+}
+
+/* Once for a block of the table. */
+static int tell_unread(struct check *check, uint32_t ino, int error)
+{
+	uint64_t block = inode_off(check, ino) / check->fs->info.block_size;
+
+	if (block == check->bad_table_block)
+		return 0;
+	check->bad_table_block = block;
+	return check_tell_block(check, EXT4_OBJECT_INODE, block, ino, error, "cannot be read");
+}
+
+static int tell_bad_inode(struct check *check, const struct ext4_work *work, int error)
+{
+	uint32_t ino = work->inode.ino;
+
+	if (check->told_ino == ino)
+		return 0;
+	if (error == -EFBIG)
+		return tell_inode(check, ino, error, "its map is larger than can be read");
+	if (error != -EBADMSG)
+		return tell_unread(check, ino, error);
+	bool right =
+		ext2fs_inode_csum_verify(check->fs->lib, ino, (struct ext2_inode_large *)work->raw);
+	return tell_inode(check, ino, error,
+			  right ? "it says what cannot be" : "its checksum is wrong");
 }
 
 static int on_inode(struct ext4_work *work, int error, void *ctx)
 {
 	struct check *check = ctx;
 	uint32_t ino = work->inode.ino;
-	int r = 0;
+	int r;
 
-	if (error == -ENOENT && ino == BAD_BLOCKS_INO)
-		r = check_bad_blocks(check, work);
-	else if (error == -ENOENT)
-		r = check_unused(check, work);
-	else if (error == 0)
-		r = check_good_inode(check, work);
-	else if (error == -ENOMEM)
-		r = error;
-	else if (error == -EBADMSG && check->told_ino != ino)
-		r = tell_inode(check, ino, error,
-			       ext2fs_inode_csum_verify(check->fs->lib, ino,
-							(struct ext2_inode_large *)work->raw)
-				       ? "it says what cannot be"
-				       : "its checksum is wrong");
-	else if (error == -EFBIG)
-		r = tell_inode(check, ino, error, "its map is larger than can be read");
-	else if (error != -EBADMSG) {
-		uint32_t unit = check->fs->info.block_size;
-		uint64_t block = inode_off(check, ino) / unit;
-		if (block != check->bad_table_block)
-			r = check_tell_block(check, EXT4_OBJECT_INODE, block, ino, error,
-					     "cannot be read");
-		check->bad_table_block = block;
-	}
+	if (check->result)
+		return check->result;
+	if (error == -ENOMEM)
+		return error;
+	if (error == -ENOENT)
+		r = ino == BAD_BLOCKS_INO ? check_bad_blocks(check, work)
+					  : check_unused(check, work);
+	else
+		r = error ? tell_bad_inode(check, work, error) : check_good_inode(check, work);
 	if ((error && error != -ENOENT) || check->told_ino == ino)
 		books_add_damaged(check, ino, 1);
 	check->nr_blocks = 0;

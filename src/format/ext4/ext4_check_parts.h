@@ -43,6 +43,7 @@ struct check {
 	uint32_t group;		  /* that is gone through */
 	uint64_t table;		  /* bytes: its inode table */
 	uint64_t bad_table_block; /* of which was told that it cannot be read */
+	int result;		  /* of a callback that ended the check, or EXT4_CHECK_STOPPED */
 	uint32_t told_ino;	  /* the last of whose map something was told */
 	uint64_t nr_nodes;	  /* blocks of maps that were read, good or bad */
 	uint64_t nr_blocks;	  /* that the inode under work has, map and attributes included */

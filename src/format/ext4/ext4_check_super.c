@@ -70,6 +70,8 @@ static int check_backup(struct check *check, uint32_t group, const struct ext2_s
 	if (check->fs->metadata_csum || *told || !primary || super_is_same(primary, &super))
 		return 0;
 	*told = true;
+	/* Rather none of them is believed than one that makes everything look wrong. */
+	check->first_ino = EXT2_GOOD_OLD_FIRST_INO;
 	return check_tell(check, EXT4_OBJECT_SUPER, SUPER_OFF, SUPER_LEN, 0, -EBADMSG,
 			  "it and its backup say different things");
 }

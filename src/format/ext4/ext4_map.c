@@ -213,6 +213,8 @@ static int tree_read(struct map *map, const uint8_t *root)
 {
 	unsigned depth = le16_at(root + 6);
 
+	if (map->limit > TREE_LIMIT)
+		return map_told(map, 0, -EBADMSG, "its size is more than a file can have");
 	if (depth > TREE_DEPTH_MAX || (depth > 0 && le16_at(root + 2) == 0))
 		return map_told(map, 0, -EBADMSG, "its head is wrong");
 	return tree_walk(map, root, 0, depth, TREE_LIMIT);
