@@ -28,6 +28,14 @@ static int tree_tell(const struct tree *tree, const char *what)
 				-EBADMSG, what);
 }
 
+/* Tells, and ends the walk with 1: what follows from it says nothing new. */
+static int tree_end(const struct tree *tree, const char *what)
+{
+	int r = tree_tell(tree, what);
+
+	return r ? r : 1;
+}
+
 /* The block of the directory that lies there; UINT64_MAX: a hole. */
 static uint64_t tree_find(const struct tree *tree, uint64_t off)
 {
@@ -54,10 +62,8 @@ static int tree_read(struct tree *tree, uint64_t logical, uint8_t *to)
 	struct ext4 *fs = tree->check->fs;
 	uint64_t unit = fs->info.block_size;
 
-	if (logical >= tree->nr_blocks || tree->reached[logical / 8] & 1u << logical % 8) {
-		int r = tree_tell(tree, "its hash tree leads to a block twice, or to none");
-		return r ? r : 1;
-	}
+	if (logical >= tree->nr_blocks || tree->reached[logical / 8] & 1u << logical % 8)
+		return tree_end(tree, "its hash tree leads to a block twice, or to none");
 	tree->reached[logical / 8] |= (uint8_t)(1u << logical % 8);
 	uint64_t block = tree_find(tree, logical * unit);
 	if (block == UINT64_MAX)
@@ -92,7 +98,7 @@ static int tree_leaf(struct tree *tree, const uint8_t *block, uint64_t low, uint
 			return 0;
 		bool shared = high & 1 && hash == (high & ~UINT64_C(1));
 		if (hash < (low & ~UINT64_C(1)) || (hash >= high && !shared))
-			return tree_tell(tree, "a name here is not where its hash tree has it");
+			return tree_end(tree, "a name here is not where its hash tree has it");
 	}
 	return 0;
 }
