@@ -22,7 +22,7 @@
 #   NAME       which one fuzz, bench, campaign and soak run
 #   MINUTES    how long each fuzz target (1) and the soak (2) runs
 #   SEED, COUNT  of a campaign: what its faults follow from (1), how many rounds it has (200, and
-#              cyrus 1000 faults)
+#              cyrus and root 1000 faults)
 
 VERSION := 0.1.0
 
@@ -112,7 +112,7 @@ cli_srcs := $(call sources_of,cli)
 support_srcs := $(sort $(wildcard tests/support/*.c))
 suite_srcs := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 bench_srcs := $(sort $(wildcard tests/bench/*.c))
-campaign_names := scan resume cyrus ext4-check
+campaign_names := scan resume cyrus ext4-check root
 fuzz_srcs := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(fuzz_srcs))
 
@@ -362,10 +362,12 @@ campaign_full_scan := 200
 campaign_full_resume := 200
 campaign_full_cyrus := 1000
 campaign_full_ext4-check := 1200
+campaign_full_root := 1000
 campaign_short_scan := 20
 campaign_short_resume := 20
 campaign_short_cyrus := 60
 campaign_short_ext4-check := 90
+campaign_short_root := 60
 campaign_length = full
 campaign_count = $(or $(COUNT),$(campaign_$(campaign_length)_$1))
 campaign_run = $(if $(NAME),$(filter $(campaign_names),$(NAME)),$(campaign_names))
