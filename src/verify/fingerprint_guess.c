@@ -165,17 +165,18 @@ static void tell(struct fingerprint_work *work, const struct sectors *sectors)
 }
 
 /*
- * Whether the eighths that differ are `nr` at one end. One of them may match by chance, if at least
- * two others of them do not, or it is in one sector with one that does not.
+ * Whether the eighths that differ are `nr` at one end. One of them may match by chance, but for the
+ * outermost, without which nothing says that the end is reached; if at least two others of them do
+ * not, or it is in one sector with one that does not.
  */
 static bool is_end(const struct fingerprint_work *work, unsigned nr, bool tail, unsigned nr_missing)
 {
-	unsigned end = (1u << nr) - 1;
+	unsigned end = (1u << nr) - 1, outermost = tail ? 1u << (BLOCK_SUM_EIGHTHS - 1) : 1;
 	unsigned nr_differing = (unsigned)__builtin_popcount(work->differing);
 
 	if (tail)
 		end <<= BLOCK_SUM_EIGHTHS - nr;
-	return (work->differing & ~end) == 0 && nr_differing + nr_missing == nr &&
+	return (work->differing & outermost) && (work->differing & ~end) == 0 && nr_differing + nr_missing == nr &&
 	       (nr_missing == 0 || nr_differing >= 2 || nr * work->eighth == FINGERPRINT_SECTOR);
 }
 
