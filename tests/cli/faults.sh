@@ -13,63 +13,17 @@ set -u -o pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-LOOP='' SERVER=0 FUSE=0
+# shellcheck source=device.sh
+. "$(dirname "$0")/device.sh"
 
 # --------------------------------------------------------------------- the device
-
-wait_until() { # COMMAND..., for 10 seconds at most
-	local i
-	for ((i = 0; i < 200; i++)); do
-		"$@" 2>/dev/null && return
-		sleep 0.05
-	done
-	return 1
-}
-
-# The image behind a filter of nbdkit, as a mounted block device.
-start_device() { # FILTER PARAMETER..., or "" and the scripts of a server
-	local served=(--filter="$1" file "$WORK/fs.img")
-	[ -n "$1" ] || served=(eval)
-	shift
-	rm -f "$WORK/nbd.sock" "$WORK/fuse.pid"
-	nbdkit --exit-with-parent --foreground --readonly --unix "$WORK/nbd.sock" \
-		"${served[@]}" "$@" >>"$WORK/nbdkit.log" 2>&1 &
-	SERVER=$!
-	wait_until test -S "$WORK/nbd.sock" || return
-	nbdfuse -r -P "$WORK/fuse.pid" "$WORK/nbd/disk" --unix "$WORK/nbd.sock" \
-		>>"$WORK/nbdkit.log" 2>&1 &
-	FUSE=$!
-	wait_until test -s "$WORK/fuse.pid" || return
-	LOOP=$(losetup --find --show --read-only --direct-io=on "$WORK/nbd/disk") || return
-	mount -t ext4 -o ro,noload "$LOOP" "$WORK/mnt"
-}
-
-# A loop device is detached a moment after it was asked to be, and its file is free after that.
-stop_device() {
-	if mountpoint -q "$WORK/mnt"; then
-		wait_until umount "$WORK/mnt" || umount --lazy "$WORK/mnt"
-	fi
-	[ -z "$LOOP" ] || losetup --detach "$LOOP"
-	if [ "$FUSE" != 0 ]; then
-		wait_until fusermount3 -u "$WORK/nbd" || fusermount3 -uz "$WORK/nbd"
-	fi
-	[ "$SERVER" = 0 ] || kill -TERM "$SERVER" 2>/dev/null
-	[ "$FUSE" = 0 ] || wait "$FUSE" 2>/dev/null
-	[ "$SERVER" = 0 ] || wait "$SERVER" 2>/dev/null
-	LOOP='' SERVER=0 FUSE=0
-}
-
-stop_and_cleanup() {
-	stop_device >/dev/null 2>&1
-	cleanup
-}
 
 # NAME FILTER PARAMETER...: such a device, or a failure that is counted.
 with_device() {
 	local name=$1
 	shift
 	stop_device
-	start_device "$@" && return
+	start_device "$@" && mount -t ext4 -o ro,noload "$LOOP" "$WORK/mnt" && return
 	not_ok "$name: there is such a device" "$(tail -n 2 "$WORK/nbdkit.log" | tr '\n' ' ')"
 	return 1
 }
@@ -140,15 +94,8 @@ choose_bad_sectors() {
 		}' "$WORK/messages" >"$WORK/bad" && [ "$(wc -l <"$WORK/bad")" = 7 ]
 }
 
-# The map for the filter, as of GNU ddrescue.
 write_map() {
-	sort -n -k2 "$WORK/bad" | perl -ne '
-		BEGIN { print "0x0 ? 1\n"; $end = 0; $size = shift }
-		my ($case, $off, $len) = split;
-		printf "0x%x 0x%x +\n0x%x 0x%x -\n", $end, $off - $end, $off, $len;
-		$end = $off + $len;
-		END { printf "0x%x 0x%x +\n", $end, $size - $end }' \
-		"$(stat -c %s "$WORK/fs.img")" >"$WORK/map"
+	sort -n -k2 "$WORK/bad" | cut -d ' ' -f 2- | write_bad_map
 }
 
 # $WORK/expected: a line for each message with a bad sector: its path, and the LBA of each range of
