@@ -135,6 +135,7 @@ static int check_bitmaps(struct check *check, uint32_t group)
 	uint32_t len = fs->info.inodes_per_group / 8;
 	int error, r = 0;
 
+	check->has_inode_bitmap = false;
 	if (!lazy || !ext2fs_bg_flags_test(fs->lib, group, EXT2_BG_BLOCK_UNINIT)) {
 		error = ext4_bitmap_read(fs, group, check->block);
 		if (error)
@@ -146,11 +147,12 @@ static int check_bitmaps(struct check *check, uint32_t group)
 	if (r || (lazy && ext2fs_bg_flags_test(fs->lib, group, EXT2_BG_INODE_UNINIT)))
 		return r;
 	uint64_t block = ext2fs_inode_bitmap_loc(fs->lib, group);
-	error = ext4_read_block(fs, block, check->block);
+	error = ext4_read_block(fs, block, check->inode_bitmap);
 	if (error == 0 &&
 	    (len > fs->info.block_size ||
-	     !ext2fs_inode_bitmap_csum_verify(fs->lib, group, (char *)check->block, (int)len)))
+	     !ext2fs_inode_bitmap_csum_verify(fs->lib, group, (char *)check->inode_bitmap, (int)len)))
 		error = -EBADMSG;
+	check->has_inode_bitmap = error == 0;
 	if (error == 0)
 		return 0;
 	return check_tell_block(check, EXT4_OBJECT_INODE_BITMAP, block, 0, error,
@@ -240,10 +242,12 @@ int ext4_check(struct ext4 *fs, const struct ext4_check_options *options,
 
 	*ret_stats = (struct ext4_check_stats){ 0 };
 	check.block = malloc(fs->info.block_size);
-	int r = check.block ? check_all(&check) : -ENOMEM;
+	check.inode_bitmap = malloc(fs->info.block_size);
+	int r = check.block && check.inode_bitmap ? check_all(&check) : -ENOMEM;
 	books_fini(&check);
 	free(check.attrs);
 	free(check.dir_blocks);
+	free(check.inode_bitmap);
 	free(check.block);
 	return r;
 }

@@ -258,6 +258,20 @@ static int check_good_inode(struct check *check, struct ext4_work *work)
 	return r;
 }
 
+/*
+ * The checksum of zeros is right, whatever stands behind the first 128 bytes; but no inode in use is
+ * that. A bitmap without a checksum is no witness: what does not fit is told by the books.
+ */
+static bool is_wiped(const struct check *check, const struct ext4_work *work)
+{
+	uint32_t ino = work->inode.ino, index = (ino - 1) % check->fs->info.inodes_per_group;
+	const uint8_t *raw = work->raw;
+
+	return check->used && check->has_inode_bitmap && check->fs->metadata_csum &&
+	       ino >= check->first_ino && (check->inode_bitmap[index / 8] >> index % 8 & 1) &&
+	       raw[0] == 0 && memcmp(raw, raw + 1, EXT2_GOOD_OLD_INODE_SIZE - 1) == 0;
+}
+
 /* The times of deletion of inodes that hang in a list of orphans are numbers of inodes. */
 static int check_unused(struct check *check, const struct ext4_work *work)
 {
@@ -267,6 +281,9 @@ static int check_unused(struct check *check, const struct ext4_work *work)
 	if (reserved_is_wrong(check, work->inode.ino, le16toh(raw->i_mode)))
 		return tell_inode(check, work->inode.ino, -EBADMSG,
 				  "it is reserved, and of a type that it cannot have");
+	if (is_wiped(check, work))
+		return tell_inode(check, work->inode.ino, -EBADMSG,
+				  "it is all zeros, and the bitmap calls it used");
 	if (!check->used || dtime == 0 || dtime >= check->fs->info.nr_inodes ||
 	    work->inode.ino < check->first_ino)
 		return 0;

@@ -39,6 +39,8 @@ struct check {
 	uint32_t orphan_ino;	/* of the file of orphans; 0: there is none */
 	uint32_t hidden_ino[3]; /* of quota files */
 	uint8_t *block;		/* room for one */
+	uint8_t *inode_bitmap;	/* of the group, where it is known to be right */
+	bool has_inode_bitmap;
 
 	uint32_t group;		  /* that is gone through */
 	uint64_t table;		  /* bytes: its inode table */
