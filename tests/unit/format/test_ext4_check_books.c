@@ -290,7 +290,9 @@ static void tells_a_hash_tree_that_does_not_hang_together(void)
 	struct image image;
 	uint8_t root[1024], changed[1024], leaf[1024];
 
-	if (!image_make_tidy(&image, PLAIN, "32M"))
+	/* By another seed the changed name could be where it was. */
+	if (!image_make_tidy(&image, PLAIN " -E hash_seed=66666666-7777-4888-8999-aaaaaaaaaaaa",
+			     "32M"))
 		return;
 	image_open(&image);
 	uint32_t many = ino_of(&image, "many");
