@@ -88,10 +88,11 @@ int volume_begin_blocks(struct volume_scanning *s)
 			s->result->baseline_before_ns = before.started_ns;
 		}
 	} else if (r != -ENOENT) {
-		r = volume_gap(s, s->options->state_dir, "the baseline cannot be read: %s",
-			       strerror(-r));
-		if (r)
-			return r;
+		/* A new one would begin with what may be damaged by now. */
+		s->result->baseline_why = "the one before cannot be read";
+		return volume_gap(s, s->options->state_dir,
+				  "the baseline cannot be read: %s; without its file a new one is begun",
+				  strerror(-r));
 	}
 	r = writer_begin(s);
 	if (r == 0 || r == -ENOMEM)

@@ -138,6 +138,29 @@ static int on_inode(const struct ext4_inode *inode, int error, void *ctx)
 	return 0;
 }
 
+/* With more than a baseline can keep there is no new one. */
+static int replace_sum(struct volume_scanning *s, uint64_t block, struct block_sum sum,
+		       bool contested)
+{
+	int r = s->after ? baseline_writer_replace_sum(s->after, block, sum, contested) : 0;
+
+	if (r == -EFBIG)
+		s->before_error = r;
+	return r == -EFBIG ? 0 : r;
+}
+
+static int keep_old_sum(struct volume_scanning *s, const struct changed_block *changed,
+			bool contested)
+{
+	return replace_sum(s, changed->block, changed->was, contested);
+}
+
+/* Its file has changed meanwhile, which explains it. */
+static int take_new_sum(struct volume_scanning *s, const struct changed_block *changed)
+{
+	return replace_sum(s, changed->block, changed->now, false);
+}
+
 /* Keeps the claims whose inodes are as they were. */
 static int check_claims(struct judging *j, struct ext4 *fs)
 {
@@ -150,9 +173,12 @@ static int check_claims(struct judging *j, struct ext4 *fs)
 		inos[i] = j->claims[i].ino;
 	j->at = 0;
 	int r = ext4_scan_inodes(fs, inos, j->nr, on_inode, j);
-	for (size_t i = 0; i < j->nr && r == 0; i++)
+	for (size_t i = 0; i < j->nr && r == 0; i++) {
 		if (j->claims[i].stands && i < j->at)
 			j->claims[kept++] = j->claims[i];
+		else if (j->second)
+			r = take_new_sum(j->s, &j->s->changed[j->claims[i].changed]);
+	}
 	j->nr = r == 0 ? kept : j->nr;
 	free(inos);
 	return r;
@@ -284,14 +310,6 @@ static int tell_block(struct judging *j, const struct claim *claim, enum finding
 	return volume_tell(s, code, object, &place, recorded, observed, words, meaning);
 }
 
-static int keep_old_sum(struct volume_scanning *s, const struct changed_block *changed,
-			bool contested)
-{
-	return s->after ? baseline_writer_replace_sum(s->after, changed->block, changed->was,
-						      contested)
-			: 0;
-}
-
 static int identify(struct judging *j, const struct claim *claim, const uint8_t *bytes,
 		    uint64_t *budget)
 {
@@ -325,7 +343,7 @@ static int identify(struct judging *j, const struct claim *claim, const uint8_t 
 	s->result->blocks_corrupt++;
 	if (s->nr_corrupt < VOLUME_TOLD_MAX)
 		s->corrupt[s->nr_corrupt++] = claim->ino;
-	return r ? r : keep_old_sum(s, changed, true);
+	return r;
 }
 
 /* One block anew from the disk: errno, or its bytes and sum. */
@@ -374,11 +392,14 @@ static int conclude_one(struct judging *j, const struct claim *claim, uint8_t *b
 	if (error)
 		return volume_gap(s, s->target->path, "block %" PRIu64 ": no second look: %s",
 				  changed->block, strerror(-error));
-	/* It is never the same: the disk, if nobody writes to the file. */
 	if (!block_sum_is_equal(now, changed->now)) {
+		/* Somebody may have written since the inode was asked. Else it is the disk. */
+		if (s->target->is_live) {
+			s->result->run.in_flight++;
+			return 0;
+		}
 		changed->now = now;
-		int r = tell_block(j, claim, FINDING_BLOCK_FLAKY, "other bytes at each look", NULL);
-		return r ? r : keep_old_sum(s, changed, true);
+		return tell_block(j, claim, FINDING_BLOCK_FLAKY, "other bytes at each look", NULL);
 	}
 	return identify(j, claim, bytes, budget);
 }
@@ -396,7 +417,6 @@ static int conclude(struct judging *j, uint8_t *bytes)
 		}
 		more++;
 		s->result->blocks_corrupt++;
-		r = keep_old_sum(s, &s->changed[j->claims[i].changed], true);
 	}
 	if (r == 0 && more)
 		r = volume_gap(s, s->target->path,
@@ -430,6 +450,7 @@ static int look_twice(struct judging *j, uint8_t *bytes)
 	if (r)
 		return volume_gap(s, s->target->path, "no second look at %zu blocks: %s", nr_first,
 				  strerror(-r));
+	j->second = true;
 	r = check_claims(j, j->view.fs);
 	s->result->run.in_flight += nr_first - j->nr;
 	if (r == 0)
@@ -444,13 +465,18 @@ static int judge_changed(struct judging *j)
 	struct volume_scanning *s = j->s;
 	int r = baseline_each_owner(s->before, on_owner, j);
 
-	if (r == -EBADMSG)
+	if (r == -EBADMSG) {
+		s->before_error = r;
 		return volume_gap(s, s->options->state_dir,
 				  "the baseline is damaged: whose blocks differ is not known");
+	}
 	if (r == 0)
 		r = check_claims(j, s->view.fs);
 	if (r == 0)
 		drop_swap(j, s->view.fs);
+	/* Whatever comes in between, what they held is not lost. */
+	for (size_t i = 0; i < j->nr && r == 0; i++)
+		r = keep_old_sum(s, &s->changed[j->claims[i].changed], true);
 	if (r || j->nr == 0)
 		return r;
 	uint8_t *bytes = malloc(s->view.info.block_size);
@@ -518,7 +544,7 @@ static int tell_bad(struct volume_scanning *s, const struct bad_range *bad,
 	};
 	char object[64], words[160];
 
-	(void)snprintf(object, sizeof(object), OBJECT_BLOCK "unreadable:%" PRIu64, bad->off);
+	(void)snprintf(object, sizeof(object), OBJECT_UNREADABLE "%" PRIu64, bad->off);
 	(void)snprintf(words, sizeof(words), "%" PRIu64 " bytes at %" PRIu64 " cannot be read: %s",
 		       bad->len, bad->off, strerror(-bad->error));
 	return volume_tell(s, FINDING_BLOCK_UNREADABLE, object, &place, NULL, NULL, words,

@@ -145,8 +145,11 @@ static bool is_whole(const struct volume_scanning *s, const char *object)
 {
 	if (strncmp(object, OBJECT_PACKAGE, strlen(OBJECT_PACKAGE)) == 0)
 		return s->files_whole;
-	if (strncmp(object, OBJECT_BLOCK, strlen(OBJECT_BLOCK)) == 0)
+	if (strncmp(object, OBJECT_UNREADABLE, strlen(OBJECT_UNREADABLE)) == 0)
 		return s->blocks_whole;
+	/* Without a baseline nothing is known of what was wrong by one. */
+	if (strncmp(object, OBJECT_BLOCK, strlen(OBJECT_BLOCK)) == 0)
+		return s->blocks_whole && s->before;
 	return s->meta_whole;
 }
 
@@ -198,6 +201,11 @@ static int scan_begin(struct volume_scanning *s)
 	volume_key(s->view.info.uuid, key);
 	if (target->is_raw)
 		(void)snprintf(key, sizeof(key), "raw:%.50s", target->path);
+	/* Such a run is a part, and makes nothing younger. */
+	(void)snprintf(run->scope, sizeof(run->scope), "%s%s%s",
+		       s->options->no_baseline ? "no-baseline" : "",
+		       s->options->no_baseline && s->options->no_packages ? " " : "",
+		       s->options->no_packages ? "no-packages" : "");
 	int r = state_target_put(s->state, key, target->name, target->host, "", target->is_named,
 				 &s->target_id);
 	if (r == 0)

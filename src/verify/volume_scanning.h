@@ -22,6 +22,7 @@
 #define OBJECT_EXT4 "ext4:"
 #define OBJECT_PACKAGE "package:"
 #define OBJECT_BLOCK "block:"
+#define OBJECT_UNREADABLE OBJECT_BLOCK "unreadable:"
 
 /* A block whose sum is not that of the baseline. */
 struct changed_block {

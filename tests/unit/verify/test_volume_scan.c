@@ -261,6 +261,48 @@ static void closes_nothing_that_was_accepted_in_part(void)
 	rig_close();
 }
 
+static void closes_nothing_that_it_did_not_look_at(void)
+{
+	struct run last;
+	uint64_t open;
+
+	if (!rig_open("-t ext4 -b 4096"))
+		return;
+	CU_ASSERT_EQUAL(scan(), 0);
+	image_flip(&rig.image, place_of("big", 5 * UNIT + 77));
+	CU_ASSERT_EQUAL(scan(), 1);
+	int64_t whole = rig.result.run.id;
+	rig.options.no_baseline = true;
+	CU_ASSERT_EQUAL(scan(), 0);
+	CU_ASSERT_STRING_EQUAL(rig.result.run.scope, "no-baseline");
+	CU_ASSERT_EQUAL(state_finding_count_open(rig.state, rig.result.run.target,
+						 ASSAY_SEVERITY_NOTICE, &open),
+			0);
+	CU_ASSERT_EQUAL(open, 1);
+	CU_ASSERT_EQUAL(state_run_last_whole(rig.state, rig.result.run.target, &last), 0);
+	CU_ASSERT_EQUAL(last.id, whole);
+	rig_close();
+}
+
+/* What a damaged baseline would have told is not known, and no new one hides it. */
+static void begins_no_baseline_behind_a_damaged_one(void)
+{
+	char command[ROOM_DIR_SIZE + 128];
+
+	if (!rig_open("-t ext4 -b 4096"))
+		return;
+	CU_ASSERT_EQUAL(scan(), 0);
+	(void)snprintf(command, sizeof(command), "for f in %s/baseline/*/*.baseline; do "
+						 "printf XXXX | dd of=$f bs=1 seek=100 conv=notrunc; done",
+		       rig.dir);
+	CU_ASSERT_EQUAL(run(&rig.image, "%s", command), 0);
+	image_flip(&rig.image, place_of("big", 0));
+	CU_ASSERT_EQUAL(scan(), 0);
+	CU_ASSERT_TRUE(rig.nr_gaps == 1 && rig.result.baseline_after == 0);
+	CU_ASSERT_EQUAL(rig.result.run.status, RUN_INCOMPLETE);
+	rig_close();
+}
+
 static void stops_and_leaves_no_baseline(void)
 {
 	if (!rig_open("-t ext4 -b 4096"))
@@ -324,6 +366,8 @@ static const struct test_case cases[] = {
 	CASE(passes_over_files_that_are_swapped_to),
 	CASE(tells_damaged_metadata_with_its_owner),
 	CASE(closes_nothing_that_was_accepted_in_part),
+	CASE(closes_nothing_that_it_did_not_look_at),
+	CASE(begins_no_baseline_behind_a_damaged_one),
 	CASE(stops_and_leaves_no_baseline),
 	CASE(ends_incomplete_when_the_device_goes),
 	CASE(finds_names_of_inodes),
