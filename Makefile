@@ -22,7 +22,7 @@
 #   NAME       which one fuzz, bench, campaign and soak run
 #   MINUTES    how long each fuzz target (1) and the soak (2) runs
 #   SEED, COUNT  of a campaign: what its faults follow from (1), how many rounds it has (200, and
-#              cyrus and root 1000 faults)
+#              cyrus and root 1000 faults, ext4-check 1200)
 
 VERSION := 0.1.0
 
