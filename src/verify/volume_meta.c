@@ -12,6 +12,9 @@
 #include "base/text.h"
 #include "verify/volume_scanning.h"
 
+#define GROUP_TRIES 8
+#define LOOKS_MORE 2 /* of a mounted filesystem, between the first and the last */
+
 struct look {
 	struct volume_scanning *s;
 	struct ext4_problem *problems;
@@ -152,6 +155,30 @@ static int find_paths(const struct look *look, struct ext4 *fs, struct volume_pa
 	return r;
 }
 
+/*
+ * Bitmaps change with every file that is made, and their checksums stand in the descriptors, which a view
+ * reads when it is opened: on a busy filesystem both looks may have come in between. So the group is looked
+ * at alone, each time behind a view of its own. 1: it is wrong each time.
+ */
+static int group_is_wrong(struct volume_scanning *s, const struct ext4_problem *problem)
+{
+	int r = 1;
+
+	if (!s->target->is_live || problem->error != -EBADMSG ||
+	    (problem->object != EXT4_OBJECT_BLOCK_BITMAP &&
+	     problem->object != EXT4_OBJECT_INODE_BITMAP && problem->object != EXT4_OBJECT_DESC))
+		return 1;
+	for (unsigned i = 0; i < GROUP_TRIES && r == 1 && !volume_is_stopped(s); i++) {
+		struct volume_view view cleanup(volume_view_close) = VOLUME_VIEW_NULL;
+		r = volume_look_again(s, &view);
+		if (r == 0)
+			r = ext4_check_group(view.fs, problem->group);
+		if (r == -EBADMSG)
+			r = 1;
+	}
+	return r;
+}
+
 /* What both looks saw stands. */
 static int conclude(struct volume_scanning *s, const struct look *first, const struct look *again,
 		    const struct volume_paths *paths)
@@ -162,7 +189,11 @@ static int conclude(struct volume_scanning *s, const struct look *first, const s
 		bool stands = false;
 		for (size_t k = 0; k < again->nr && !stands; k++)
 			stands = is_same(&first->problems[i], &again->problems[k]);
-		if (stands)
+		int wrong = stands ? group_is_wrong(s, &first->problems[i]) : 0;
+		if (wrong < 0)
+			r = volume_gap(s, s->target->path, "no more looks at group %" PRIu32 ": %s",
+				       first->problems[i].group, strerror(-wrong));
+		else if (wrong)
 			r = tell(s, &first->problems[i], code_of(&first->problems[i]), paths);
 		else if (s->target->is_live)
 			s->result->run.in_flight++;
@@ -177,14 +208,46 @@ static int conclude(struct volume_scanning *s, const struct look *first, const s
 	return r;
 }
 
-static int confirm(struct volume_scanning *s, const struct look *first)
+/* Of what somebody writes to, a block may be read in the middle of a write, more often the busier it is. */
+static int drop_busy(struct volume_scanning *s, struct look *first)
+{
+	struct volume_view view cleanup(volume_view_close) = VOLUME_VIEW_NULL;
+	struct look again = { .s = s };
+	size_t kept = 0;
+
+	volume_settle(s);
+	int r = volume_look_again(s, &view);
+	if (r == 0)
+		r = look_at(&again, &view);
+	for (size_t i = 0; i < first->nr && r == 0; i++) {
+		bool stands = false;
+		for (size_t k = 0; k < again.nr && !stands; k++)
+			stands = is_same(&first->problems[i], &again.problems[k]);
+		if (stands)
+			first->problems[kept++] = first->problems[i];
+		else
+			s->result->run.in_flight++;
+	}
+	if (r == 0)
+		first->nr = kept;
+	free(again.problems);
+	return r;
+}
+
+static int confirm(struct volume_scanning *s, struct look *first)
 {
 	struct volume_view view cleanup(volume_view_close) = VOLUME_VIEW_NULL;
 	struct look again = { .s = s };
 	struct volume_paths *paths = NULL;
+	int r = 0;
 
+	for (unsigned i = 0; s->target->is_live && i < LOOKS_MORE && first->nr && r == 0; i++)
+		r = drop_busy(s, first);
+	if (r == EXT4_CHECK_STOPPED || (r == 0 && first->nr == 0))
+		return r;
 	volume_settle(s);
-	int r = volume_look_again(s, &view);
+	if (r == 0)
+		r = volume_look_again(s, &view);
 	if (r)
 		return volume_gap(s, s->target->path, "no second look at %zu problems of metadata: %s",
 				  first->nr, strerror(-r));

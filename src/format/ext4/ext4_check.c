@@ -251,3 +251,33 @@ int ext4_check(struct ext4 *fs, const struct ext4_check_options *options,
 	free(check.block);
 	return r;
 }
+
+static int keep_error(const struct ext4_problem *problem, void *ctx)
+{
+	int *error = ctx;
+
+	if (*error == 0)
+		*error = problem->error;
+	return 0;
+}
+
+int ext4_check_group(struct ext4 *fs, uint32_t group)
+{
+	struct ext4_check_options options = { .books = false };
+	struct ext4_check_stats stats = { 0 };
+	int error = 0;
+	struct ext4_check_events events = { .problem = keep_error, .ctx = &error };
+	struct check check = { .fs = fs, .options = &options, .events = &events, .stats = &stats };
+	bool good = false;
+
+	if (group >= fs->info.nr_groups)
+		return -ERANGE;
+	check.block = malloc(fs->info.block_size);
+	check.inode_bitmap = malloc(fs->info.block_size);
+	int r = check.block && check.inode_bitmap ? check_desc(&check, group, &good) : -ENOMEM;
+	if (r == 0 && good)
+		r = check_bitmaps(&check, group);
+	free(check.inode_bitmap);
+	free(check.block);
+	return r ? r : error;
+}

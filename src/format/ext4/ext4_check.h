@@ -92,6 +92,13 @@ int ext4_check(struct ext4 *fs, const struct ext4_check_options *options,
 	       struct ext4_check_stats *ret_stats) must_check;
 
 /*
+ * The descriptor and the bitmaps of one group alone. They change together, and often: of a filesystem
+ * that is mounted, look soon after ext4_open. 0: right; -EBADMSG: wrong; -ERANGE: no such group; -ENOMEM;
+ * or the errno of a read.
+ */
+int ext4_check_group(struct ext4 *fs, uint32_t group) must_check;
+
+/*
  * Opens a filesystem whose primary superblock may be damaged: by that, or by the first backup that
  * is good, or, where there is none, by the primary as it is. *ret_block is the block of the superblock in use, 0 for the primary; *ret_error what was
  * wrong with the primary, or 0. Errors as ext4_open, of the primary.
