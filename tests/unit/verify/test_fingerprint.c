@@ -304,14 +304,15 @@ static void keeps_to_the_figures_of_what_rests_on_four_bits(void)
 		right = nr_right(damage_all, 4096, content, FINGERPRINT_RANDOM, 1000);
 		CU_ASSERT_TRUE(right >= 850 && right <= 915);
 		right = nr_right(damage_tear, 4096, content, FINGERPRINT_TORN_512, 500);
-		CU_ASSERT_TRUE(right >= 470);
+		/* The outermost eighth shows in 15 of 16: only then is an end reached. */
+		CU_ASSERT_TRUE(right >= 460);
 		CU_ASSERT_TRUE(nr_right(damage_tear, 2048, content, FINGERPRINT_TORN_512, 300) >=
 			       276);
 		CU_ASSERT_TRUE(nr_right(damage_tear, 1024, content, FINGERPRINT_TORN_512, 300) >=
 			       276);
 		/* Of 15 places one leaves no eighth as it was. */
 		CU_ASSERT_TRUE(nr_right(damage_tear, 65536, content, FINGERPRINT_TORN_4096, 60) >=
-			       50);
+			       45);
 	}
 	for (size_t i = 0; i < array_size(lens); i++)
 		CU_ASSERT_EQUAL(nr_right(damage_spots, lens[i], CONTENT_RANDOM, FINGERPRINT_RANDOM,
