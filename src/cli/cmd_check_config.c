@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "replica/channel.h"
 #include "verify/target.h"
+#include "verify/volume_scan.h"
 
 /* Every replica must be fed by a channel that the master logs. */
 static bool check_channels(struct cli *cli, const struct conf *conf, const struct target *master,
@@ -54,6 +55,34 @@ static bool check_copy(struct cli *cli, const struct conf *conf, const struct co
 	return good;
 }
 
+/* What a volume is, by its bytes, and where it is mounted. */
+static bool check_volume(struct cli *cli, const struct conf *conf, const struct conf_volume *volume,
+			 json_t *volumes)
+{
+	struct volume_target target;
+	const char *where = volume->mount ? volume->mount : volume->device;
+	bool good = volume_target_open_named(&target, conf, volume, &cli->log) == 0;
+	const char *why = good ? NULL : "it cannot be opened, or holds no ext filesystem";
+
+	if (cli->json) {
+		json_t *object = json_object();
+		output_set_str(object, "volume", volume->name);
+		output_set_str(object, "at", where);
+		output_set_str(object, "device", good ? target.path : NULL);
+		output_set_str(object, "mount", good ? target.mount : NULL);
+		output_set_bool(object, "ok", good);
+		output_set_str(object, "why", why);
+		(void)json_array_append_new(volumes, object);
+	} else {
+		(void)printf("%-4s %s  volume  %s%s%s%s%s\n", good ? "ok" : "BAD", volume->name,
+			     where, good ? "  " : ": ", good ? target.path : why,
+			     good && target.mount ? ", mounted at " : "",
+			     good && target.mount ? target.mount : "");
+	}
+	volume_target_fini(&target);
+	return good;
+}
+
 static void show_policy(struct cli *cli, const struct policy *policy, json_t *object)
 {
 	char lag[64], age[64], deadline[64], patience[64], settle[64];
@@ -76,7 +105,8 @@ static int check_all(struct cli *cli, const struct conf *conf)
 {
 	json_t *object = cli->json ? output_object("config") : NULL;
 	json_t *copies = cli->json ? json_array() : NULL;
-	bool good = true;
+	json_t *volumes = cli->json ? json_array() : NULL;
+	bool good = true, is_empty = conf->nr_copies == 0 && conf->nr_volumes == 0;
 
 	show_policy(cli, &conf->policy, object);
 	for (size_t i = 0; i < conf->nr_copies; i++) {
@@ -87,14 +117,17 @@ static int check_all(struct cli *cli, const struct conf *conf)
 					       "judge it",
 				    copy->store);
 	}
-	if (conf->nr_copies == 0)
-		log_warning(&cli->log, "%s names no store", cli->config_file);
+	for (size_t i = 0; i < conf->nr_volumes; i++)
+		good &= check_volume(cli, conf, &conf->volumes[i], volumes);
+	if (is_empty)
+		log_warning(&cli->log, "%s names no store and no volume", cli->config_file);
 	if (cli->json) {
-		output_set_bool(object, "ok", good && conf->nr_copies > 0);
+		output_set_bool(object, "ok", good && !is_empty);
 		output_set(object, "copies", copies);
+		output_set(object, "volumes", volumes);
 		output_line(object);
 	}
-	return good && conf->nr_copies > 0 ? STATUS_CLEAN : STATUS_USAGE;
+	return good && !is_empty ? STATUS_CLEAN : STATUS_USAGE;
 }
 
 int cmd_check_config(struct cli *cli, const struct cmd *cmd, int argc, char **argv)

@@ -67,12 +67,14 @@ static json_t *json_of_reasons(const struct copy_status *copy)
 json_t *output_status(const struct status *status, const struct copy_status *copy)
 {
 	json_t *object = output_object("status");
-	bool is_configured = copy->role != ROLE_UNKNOWN;
+	const char *role = copy->is_volume		 ? "volume"
+			   : copy->role != ROLE_UNKNOWN ? role_name(copy->role)
+							 : NULL;
 
 	output_set_str(object, "verdict", copy_verdict_name(copy->verdict));
 	output_set_str(object, "store", copy->store);
 	output_set_str(object, "host", copy->host);
-	output_set_str(object, "role", is_configured ? role_name(copy->role) : NULL);
+	output_set_str(object, "role", role);
 	output_set(object, "reasons", json_of_reasons(copy));
 	output_set_str(object, "coverage", copy_verdict_name(copy->coverage));
 	output_set_time(object, "verified_at", copy->oldest_ns);

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "verify/target.h"
+#include "verify/volume_scan.h"
 
 const char *copy_verdict_name(enum copy_verdict verdict)
 {
@@ -97,7 +98,7 @@ static bool has_wanted_name(const struct copy_status *copy, void *ctx)
 static bool is_configured(const struct copy_status *copy, void *ctx)
 {
 	(void)ctx;
-	return copy->role != ROLE_UNKNOWN;
+	return copy->role != ROLE_UNKNOWN || copy->is_volume;
 }
 
 const char *status_select(struct status *status, char *const *names, int nr_names,
@@ -253,7 +254,7 @@ void status_judge(const struct status *status, struct copy_status *copy)
 		    copy->notices ? " but notices" : "",
 		    copy->last_complete.buffered ? " (partly read through the page cache)" : "");
 	judge_notices(copy);
-	if (copy->role == ROLE_UNKNOWN)
+	if (copy->role == ROLE_UNKNOWN && !copy->is_volume)
 		say(copy, COPY_OK, "not in the configuration");
 	/* Nothing is aging that is not good. */
 	copy->is_aging = copy->is_aging && copy->verdict == COPY_OK;
@@ -305,7 +306,11 @@ static int read_target(struct state *state, struct copy_status *copy)
 	if (r == 0)
 		r = run_or_none(state_run_last_complete(state, target, &copy->last_complete),
 				&copy->has_complete);
-	if (r == 0 && copy->has_complete)
+	/* Of a volume all is verified by one run. */
+	if (r == 0 && copy->has_complete && copy->is_volume) {
+		copy->oldest_ns = copy->last_complete.started_ns;
+		copy->bytes = copy->last_complete.bytes;
+	} else if (r == 0 && copy->has_complete)
 		r = state_coverage(state, target, copy->last_complete.id, &copy->oldest_ns,
 				   &copy->bytes);
 	if (r == 0)
@@ -421,16 +426,45 @@ static int add_configured(struct status *status, const struct conf *conf, struct
 	return 0;
 }
 
+static int add_volumes(struct status *status, const struct conf *conf, struct known *known,
+		       const struct log *log)
+{
+	for (size_t i = 0; i < conf->nr_volumes; i++) {
+		const struct conf_volume *volume = &conf->volumes[i];
+		struct volume_target target;
+		int error = volume_target_open_named(&target, conf, volume, log);
+		const char *host = error ? conf->host : target.host;
+		struct copy_status *copy =
+			add_copy(status, volume->name, host ? host : "localhost");
+		if (copy) {
+			copy->is_volume = true;
+			copy->target_error = error;
+			match(known, error || !*target.key ? NULL : target.key, copy);
+		}
+		volume_target_fini(&target);
+		if (!copy)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* A filesystem that was scanned by hand is watched by nobody. */
+static bool is_volume_key(const struct buf *key)
+{
+	return span_starts_with(buf_span(key), VOLUME_KEY_PREFIX) ||
+	       span_starts_with(buf_span(key), VOLUME_RAW_PREFIX);
+}
+
 static int add_others(struct status *status, const struct known *known)
 {
 	for (size_t i = 0; i < known->nr; i++) {
 		const struct known_target *t = &known->targets[i];
-		struct copy_status *copy =
-			t->is_matched ? NULL : add_copy(status, t->store, t->host);
-		if (copy)
-			copy->target = t->id;
-		else if (!t->is_matched)
+		if (t->is_matched || is_volume_key(&t->key))
+			continue;
+		struct copy_status *copy = add_copy(status, t->store, t->host);
+		if (!copy)
 			return -ENOMEM;
+		copy->target = t->id;
 	}
 	return 0;
 }
@@ -453,6 +487,8 @@ int status_read(struct status *status, const struct conf *conf, const char *stat
 	if (status->state_error)
 		known_fini(&known);
 	r = add_configured(status, conf, &known, log);
+	if (r == 0)
+		r = add_volumes(status, conf, &known, log);
 	if (r == 0)
 		r = add_others(status, &known);
 	for (size_t i = 0; r == 0 && i < status->nr_copies; i++)

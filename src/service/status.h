@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known now about each copy that is configured or was ever scanned: how old its oldest
- * byte not verified since is, what is open, whether a scan is under way. Nothing is verified here;
+ * What is known now about each copy that is configured or was ever scanned, and about each volume of
+ * the configuration: how old its oldest byte not verified since is, what is open, whether a scan is under way. Nothing is verified here;
  * what cannot be told is unknown, and unknown is never good.
  */
 #ifndef SERVICE_STATUS_H
@@ -42,10 +42,11 @@ enum { COPY_REASONS_MAX = 8 };
 struct copy_status {
 	char *store;
 	char *host;
-	enum role role; /* unknown of a copy that the configuration does not name */
+	enum role role; /* unknown of a copy that the configuration does not name, and of a volume */
+	bool is_volume; /* of the configuration; `store` is its name */
 	int64_t target; /* its number in state; 0: none */
 	/* What was read. */
-	int target_error; /* of reaching the copy: its imapd.conf, its configdirectory */
+	int target_error; /* of reaching it: its imapd.conf, its configdirectory; its device */
 	int state_error;  /* of reading state: nothing below can be told */
 	bool has_run;
 	bool has_ended;
@@ -74,7 +75,8 @@ struct status {
 	int64_t max_age_ns; /* max_scan_age */
 	int64_t aging_ns;   /* older than this is aging */
 	int state_error;  /* state cannot be read at all; 0, also where there is none yet */
-	struct copy_status *copies; /* those of the configuration first, in its order */
+	/* Those of the configuration first, in its order, then its volumes. */
+	struct copy_status *copies;
 	size_t nr_copies;
 };
 

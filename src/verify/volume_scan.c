@@ -198,9 +198,11 @@ static int scan_begin(struct volume_scanning *s)
 	struct run *run = &s->result->run;
 	char key[VOLUME_KEY_SIZE];
 
-	volume_key(s->view.info.uuid, key);
+	/* The superblock in use may know what the primary one does not tell. */
 	if (target->is_raw)
-		(void)snprintf(key, sizeof(key), "raw:%.50s", target->path);
+		memcpy(key, target->key, sizeof(key));
+	else
+		volume_key(s->view.info.uuid, key);
 	/* Such a run is a part, and makes nothing younger. */
 	(void)snprintf(run->scope, sizeof(run->scope), "%s%s%s",
 		       s->options->no_baseline ? "no-baseline" : "",

@@ -26,6 +26,12 @@
 #include "verify/packages.h"
 #include "verify/scan.h"
 
+/* What state knows a volume by: "volume:" and its UUID, wherever it is found. */
+#define VOLUME_KEY_PREFIX "volume:"
+#define VOLUME_RAW_PREFIX "raw:" /* and the digest of a path: read, whatever is on it */
+#define VOLUME_KEY_SIZE 64
+void volume_key(const uint8_t uuid[16], char ret_key[VOLUME_KEY_SIZE]);
+
 struct volume_target {
 	char *name; /* by the configuration, or the path as it was given */
 	char *host;
@@ -35,6 +41,7 @@ struct volume_target {
 	bool is_named;	 /* by the configuration */
 	bool is_raw;	 /* whatever is on it: only whether it can be read */
 	uint64_t dev;	 /* of a device, as in struct file_identity; 0: an image */
+	char key[VOLUME_KEY_SIZE]; /* "" where its superblock does not tell its UUID */
 };
 
 #define VOLUME_TARGET_NULL ((struct volume_target){ .name = NULL })
@@ -49,10 +56,6 @@ int volume_target_open_named(struct volume_target *target, const struct conf *co
 int volume_target_open_path(struct volume_target *target, const struct conf *conf, const char *path,
 			    bool raw, const struct log *log) must_check;
 void volume_target_fini(struct volume_target *target); /* may be called twice */
-
-/* What state knows a volume by: "volume:" and its UUID. */
-#define VOLUME_KEY_SIZE 64
-void volume_key(const uint8_t uuid[16], char ret_key[VOLUME_KEY_SIZE]);
 
 struct volume_scan_options {
 	const char *state_dir; /* where baselines are kept */

@@ -3,12 +3,15 @@
  * From a name to a device, and what is on it. A volume is known by its UUID, wherever it is found.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "digest/digest.h"
 #include "io/identity.h"
 #include "verify/volume_scan.h"
 
@@ -23,10 +26,30 @@ void volume_target_fini(struct volume_target *target)
 
 void volume_key(const uint8_t uuid[16], char ret_key[VOLUME_KEY_SIZE])
 {
-	static const char prefix[] = "volume:";
+	static const char prefix[] = VOLUME_KEY_PREFIX;
 
 	memcpy(ret_key, prefix, sizeof(prefix));
 	text_hex(uuid, 16, ret_key + sizeof(prefix) - 1);
+}
+
+/* A UUID as text: hexadecimal digits, and dashes somewhere. */
+static void set_key(struct volume_target *target, const char *text)
+{
+	uint8_t uuid[16];
+	char hex[33];
+	size_t nr = 0;
+
+	for (; *text && nr < sizeof(hex) - 1; text++)
+		if (*text != '-')
+			hex[nr++] = *text;
+	if (*text == '\0' && text_parse_hex(span_of(hex, nr), uuid, sizeof(uuid)) == 0)
+		volume_key(uuid, target->key);
+}
+
+static void set_raw_key(struct volume_target *target)
+{
+	(void)snprintf(target->key, sizeof(target->key), VOLUME_RAW_PREFIX "%016" PRIx64,
+		       xxh3_of(span_of_str(target->path)));
 }
 
 /* The first mount is the one that is synced; any that can be written makes it live. */
@@ -68,6 +91,10 @@ static int look(struct volume_target *target, const struct log *log)
 	else if (!target->is_raw && identity->kind != IDENTITY_EXT &&
 		 identity->kind != IDENTITY_NOTHING)
 		r = refuse(target, identity, log);
+	if (r == 0 && target->is_raw)
+		set_raw_key(target);
+	else if (r == 0 && identity->kind == IDENTITY_EXT)
+		set_key(target, identity->uuid);
 	if (r == 0) {
 		target->dev = identity->is_device ? identity->dev : 0;
 		r = identity->is_device ? identity_mounts(identity->dev, on_mount, target)

@@ -254,6 +254,11 @@ test_volume() {
 	scan "$image"
 	expect_schema "scan of an image, findings" scan
 	expect_exit "scan of an image, findings: exit 1" 1
+	printf '[host]\nname = x\n[volume v]\ndevice = %s\n' "$image" >"$WORK/volume.conf"
+	call check-config --config "$WORK/volume.conf" --json
+	expect_schema "check-config, a volume" config
+	call status --config "$WORK/volume.conf" --state "$STATE" --json
+	expect_schema "status, a volume" status
 	call baseline "$image" --config "$CONF" --state "$STATE" --json
 	jq -c 'select(.type == "baseline")' "$OUT" >"$WORK/one" && jq -c 'select(.type != "baseline")' "$OUT" >"$WORK/two"
 	cp "$WORK/one" "$OUT"
