@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,11 +22,20 @@
 static volatile sig_atomic_t stop_requested;
 static volatile sig_atomic_t progress_requested;
 static volatile sig_atomic_t limits_requested;
+/* Also when the time of a volume is over, which ends no other target. */
+static volatile sig_atomic_t volume_stop_requested;
 
 static void on_stop(int signal_number)
 {
 	(void)signal_number;
 	stop_requested = 1;
+	volume_stop_requested = 1;
+}
+
+static void on_alarm(int signal_number)
+{
+	(void)signal_number;
+	volume_stop_requested = 1;
 }
 
 static void on_progress(int signal_number)
@@ -44,12 +54,14 @@ static void catch_signals(void)
 {
 	struct sigaction limits = { .sa_handler = on_limits, .sa_flags = SA_RESTART };
 	struct sigaction stop = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
+	struct sigaction alarm_action = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
 	struct sigaction progress = { .sa_handler = on_progress, .sa_flags = SA_RESTART };
 
 	(void)sigaction(SIGTERM, &stop, NULL);
 	(void)sigaction(SIGINT, &stop, NULL);
 	(void)sigaction(SIGUSR1, &progress, NULL);
 	(void)sigaction(SIGHUP, &limits, NULL);
+	(void)sigaction(SIGALRM, &alarm_action, NULL);
 }
 
 struct scan_request {
@@ -212,6 +224,19 @@ static int scan_named(struct cli *cli, struct state *state, const struct conf *c
 	return status;
 }
 
+/* 0: none. */
+static void set_alarm(int64_t ns)
+{
+	struct itimerval timer = {
+		.it_value = { .tv_sec = ns / NS_PER_S, .tv_usec = ns % NS_PER_S / 1000 },
+	};
+
+	/* Too short for a timer is over at once, not never. */
+	if (ns && !timer.it_value.tv_sec && !timer.it_value.tv_usec)
+		timer.it_value.tv_usec = 1;
+	(void)setitimer(ITIMER_REAL, &timer, NULL);
+}
+
 static int scan_volume_target(struct cli *cli, struct state *state, const struct policy *policy,
 			      const struct volume_target *volume,
 			      const struct scan_request *request)
@@ -224,7 +249,7 @@ static int scan_volume_target(struct cli *cli, struct state *state, const struct
 		.engine = request->engine,
 		.no_baseline = request->no_baseline,
 		.no_packages = request->no_packages,
-		.stop = &stop_requested,
+		.stop = &volume_stop_requested,
 		.show_progress = &progress_requested,
 	};
 	struct scan_output out;
@@ -232,9 +257,12 @@ static int scan_volume_target(struct cli *cli, struct state *state, const struct
 	struct volume_scan_result result;
 
 	get_limits(request, policy, &options.limits);
+	set_alarm(request->max_duration_ns);
+	volume_stop_requested = stop_requested;
 	scan_output_init(&out, cli, &shown, request->style);
 	scan_output_get_events(&out, &events);
 	int r = scan_volume(state, volume, &options, &events, &cli->log, &result);
+	set_alarm(0);
 	scan_output_clear_line(&out);
 	if (r)
 		(void)fprintf(stderr, "assay scan: %s: the scan did not end: %s\n", volume->name,
@@ -290,13 +318,35 @@ static int scan_path(struct cli *cli, struct state *state, const struct conf *co
 	return status;
 }
 
+/* What only the mailboxes of a store have. */
+static bool is_about_mailboxes(const struct scan_request *request)
+{
+	return request->quick || request->since_ns || request->explain || request->image ||
+	       !selection_is_empty(&request->selection);
+}
+
+static int refuse(const char *name, const char *why)
+{
+	(void)fprintf(stderr, "assay scan: %s: %s\n", name, why);
+	return STATUS_USAGE;
+}
+
 /* A name with a slash is a device or an image; else it is a volume or a store of the configuration. */
 static int scan_name(struct cli *cli, struct state *state, const struct conf *conf,
 		     const char *name, const struct scan_request *request)
 {
 	const struct conf_volume *volume = conf_find_volume(conf, name);
+	bool is_path = strchr(name, '/');
 
-	if (strchr(name, '/'))
+	if ((is_path || volume) && is_about_mailboxes(request))
+		return refuse(name, "it is no store: --quick, --since, --mailbox, --user, "
+				    "--only-findings, --explain and --image are for stores");
+	if (!is_path && !volume && (request->no_baseline || request->no_packages))
+		return refuse(name, "it is no volume, but --no-baseline and --no-packages are for "
+				    "volumes");
+	if (!is_path && request->raw)
+		return refuse(name, "--raw needs the path of a device or image");
+	if (is_path)
 		return scan_path(cli, state, conf, name, request);
 	return volume ? scan_configured_volume(cli, state, conf, volume, request)
 		      : scan_named(cli, state, conf, name, request);
@@ -316,12 +366,14 @@ static int scan_all(struct cli *cli, struct state *state, const struct conf *con
 							: scan_named(cli, state, conf, buf_str(&name), request));
 		buf_fini(&name);
 	}
-	for (size_t i = 0; request->nr_names == 0 && i < conf->nr_volumes && !stop_requested; i++)
+	/* A part of the stores is no part of a volume. */
+	bool volumes = request->nr_names == 0 && !is_about_mailboxes(request);
+	for (size_t i = 0; volumes && i < conf->nr_volumes && !stop_requested; i++)
 		status = worse(status, scan_configured_volume(cli, state, conf, &conf->volumes[i],
 							      request));
-	if (request->nr_names == 0 && conf->nr_copies == 0 && conf->nr_volumes == 0) {
-		(void)fprintf(stderr, "assay scan: the configuration names no store and no volume: "
-				      "nothing to scan\n");
+	if (request->nr_names == 0 && conf->nr_copies == 0 && !(volumes && conf->nr_volumes)) {
+		(void)fprintf(stderr, "assay scan: the configuration names no store%s: nothing to scan\n",
+			      volumes ? " and no volume" : "");
 		status = STATUS_GAP;
 	}
 	return stop_requested ? worse(status, STATUS_GAP) : status;

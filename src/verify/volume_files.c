@@ -43,12 +43,12 @@ static int on_first(const struct package_result *result, void *ctx)
 	struct volume_scanning *s = ctx;
 
 	s->result->files[result->class]++;
-	s->result->run.bytes += result->size;
 	if (result->class == PACKAGE_FILE_OK || result->class == PACKAGE_FILE_CONFFILE)
 		return 0;
-	if (s->nr_suspect_files == VOLUME_TOLD_MAX)
-		return volume_gap(s, result->owner.path,
-				  "more files differ from their package than can be told");
+	if (s->nr_suspect_files == VOLUME_TOLD_MAX) {
+		s->nr_suspect_more++;
+		return 0;
+	}
 	struct suspect_file *suspect = &s->suspect_files[s->nr_suspect_files];
 	*suspect = (struct suspect_file){ .ino = result->ino };
 	suspect->package = strdup(result->owner.package);
@@ -225,6 +225,10 @@ int volume_check_files(struct volume_scanning *s)
 	r = packages_check(s->packages, s->view.fs, s->options->stop, on_first, &s->files_canary, s);
 	if (r == 0 && s->nr_suspect_files)
 		r = confirm(s);
-	s->files_whole = r == 0 && !volume_is_stopped(s);
+	if (r == 0 && s->nr_suspect_more)
+		r = volume_gap(s, s->target->path,
+			       "%" PRIu64 " more files differ from their package than can be told",
+			       s->nr_suspect_more);
+	s->files_whole = r == 0 && !volume_is_stopped(s) && s->nr_suspect_more == 0;
 	return r == -ECANCELED ? 0 : r;
 }

@@ -68,6 +68,7 @@ struct volume_scanning {
 	/* Files of packages, which looked wrong once. */
 	struct suspect_file *suspect_files;
 	size_t nr_suspect_files;
+	uint64_t nr_suspect_more; /* that are not kept */
 	enum packages_canary files_canary;
 	uint64_t nr_unresolved;	 /* files whose directory cannot be read */
 	char unresolved[256];	 /* one of them */

@@ -158,6 +158,46 @@ test_others() {
 	expect_json "raw: all of it was read" 'volume.status == "complete" and volume.blocks.read == 256'
 }
 
+# A volume of the configuration is watched; what was scanned by hand is nobody's.
+test_status() {
+	local block
+	cp "$WORK/clean" "$WORK/image" && "$MKROOT" "$WORK/other" 1k 55555555-2222-4333-8444-555555555555 >/dev/null
+	printf '[host]\nname = imap21\n[volume img]\ndevice = %s\n[policy]\nsettle = 20ms\n' "$WORK/image" >"$WORK/status.conf"
+	status_of() { call status --config "$WORK/status.conf" --state "$WORK/state.status" --json "$@"; }
+	status_of
+	expect_json "status: a volume that was never scanned is unknown" \
+		'length == 1 and .[0].store == "img" and .[0].role == "volume" and .[0].verdict == "unknown"'
+	for name in img "$WORK/other"; do
+		call scan "$name" --config "$WORK/status.conf" --state "$WORK/state.status" --json
+	done
+	status_of
+	expect_json "status: a volume is ok; an image scanned by hand is not told of" \
+		'length == 1 and .[0].verdict == "ok" and .[0].verified_age_s < 60'
+	block=$(block_of "$WORK/image" /usr/bin/grep)
+	printf 'X' | put "$WORK/image" $((block * UNIT + 4000))
+	call scan --config "$WORK/status.conf" --state "$WORK/state.status" --json
+	expect_exit "status: a scan of all there is scans volumes" 1
+	status_of
+	expect_json "status: a volume with findings" '.[0].verdict == "findings"'
+	for words in "img --quick" "img --user u" "img --raw" "$WORK/other --explain user.u"; do
+		# shellcheck disable=SC2086 # words
+		call scan $words --config "$WORK/status.conf" --state "$WORK/state.status"
+		expect_exit "usage: scan ${words/$WORK\//}" 3
+	done
+	call scan --quick --config "$WORK/status.conf" --state "$WORK/state.status"
+	expect_exit "a quick scan of volumes alone is no scan" 2
+	call scan img --max-duration 1ms --config "$WORK/status.conf" --state "$WORK/state.status" --json
+	expect_json "a volume is not scanned for longer than it may be" 'volume.status == "interrupted"'
+	call check-config --config "$WORK/status.conf" --json
+	expect_json "check-config: a volume is enough" '.[0].ok and .[0].volumes[0].ok'
+	rm "$WORK/image"
+	status_of
+	expect_json "status: a volume that is gone cannot be reached" \
+		'.[0].reasons | any(test("cannot be reached"))'
+	call check-config --config "$WORK/status.conf" --json
+	expect_exit "check-config: a volume that is gone" 3
+}
+
 # --------------------------------------------------------------------- mounted
 
 churn() {
@@ -224,5 +264,6 @@ test_no_superblock
 rm -rf "$STATE"
 test_evidence
 test_others
+test_status
 test_mounted
 finish
