@@ -10,6 +10,8 @@
 static int view_replay(struct volume_view *view)
 {
 	struct ext4_journal_info info;
+	uint64_t block;
+	int error;
 
 	view->journal_error = ext4_journal_open(view->base, &view->journal);
 	if (view->journal_error == -ENOENT)
@@ -20,14 +22,14 @@ static int view_replay(struct volume_view *view)
 		return 0;
 	ext4_journal_get_info(view->journal, &info);
 	ext4_get_info(view->base, &view->info);
-	/* A log that nobody asks for would be dropped by a mount. */
-	if (info.nr_blocks == 0 || !view->info.needs_recovery)
+	/* A log that nobody asks for would be dropped by a mount; a backup of the superblock asks for none. */
+	if (info.nr_blocks == 0 || (!view->info.needs_recovery && !view->super_error))
 		return 0;
 	int r = ext4_journal_source(view->journal, &view->device, &view->overlay);
 	if (r)
 		return r;
 	view->has_overlay = true;
-	return ext4_open(&view->overlay, &view->fs);
+	return ext4_open_any(&view->overlay, &view->fs, &block, &error);
 }
 
 int volume_view_open(struct volume_view *view, const char *path)

@@ -330,6 +330,53 @@ static void ends_incomplete_when_the_device_goes(void)
 	rig_close();
 }
 
+/* What is newer in the journal is seen, also where the superblock that asks for it is gone. */
+static void reads_the_journal_behind_a_superblock_that_is_gone(void)
+{
+	struct volume_view view = VOLUME_VIEW_NULL;
+	uint8_t block[1024], want[1024];
+
+	if (!rig_open("-t ext4 -b 1024"))
+		return;
+	memset(want, 'n', sizeof(want));
+	CU_ASSERT_EQUAL_FATAL(run(&rig.image,
+				  "cd %s && head -c 1024 /dev/zero | tr '\\0' n >new && "
+				  "printf 'jo -c -v 3\njw -b 50000 new\njc\n' >script && "
+				  "debugfs -w -f script %s && "
+				  "dd if=/dev/zero of=%s bs=1024 seek=1 count=1 conv=notrunc",
+				  rig.image.dir, rig.image.path, rig.image.path),
+			      0);
+	CU_ASSERT_EQUAL_FATAL(volume_view_open(&view, rig.image.path), 0);
+	CU_ASSERT_TRUE(view.super_error && view.super_block);
+	CU_ASSERT_PTR_NOT_NULL(view.journal);
+	CU_ASSERT_TRUE_FATAL(view.has_overlay);
+	CU_ASSERT_EQUAL(source_read_exact(&view.overlay, UINT64_C(50000) * 1024, block,
+					  sizeof(block)),
+			0);
+	CU_ASSERT_EQUAL(memcmp(block, want, sizeof(block)), 0);
+	volume_view_close(&view);
+	CU_ASSERT_TRUE(scan() > 0 && is_found(0, "ext4.metadata", rig.image.path));
+	rig_close();
+}
+
+static void tells_bad_sectors_of_each_file(void)
+{
+	if (!rig_open("-t ext4 -b 4096"))
+		return;
+	struct fault_rule page = { .kind = FAULT_ERROR, .off = place_of("page", 0), .len = 512, .error = -EIO };
+	struct fault_rule big = { .kind = FAULT_ERROR, .off = place_of("big", 8 * UNIT), .len = 512, .error = -EIO };
+	fault_add(&rig.fault, &page);
+	fault_add(&rig.fault, &big);
+	rig.options.fault = &rig.fault;
+	rig.options.engine = RING_ENGINE_PREAD;
+	CU_ASSERT_EQUAL(scan(), 2);
+	bool first = page.off < big.off;
+	CU_ASSERT_TRUE(is_found(first ? 0 : 1, "block.unreadable", "/page"));
+	CU_ASSERT_TRUE(is_found(first ? 1 : 0, "block.unreadable", "/big"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig.found[first ? 1 : 0].detail, "byte 32768 of inode"));
+	rig_close();
+}
+
 static void finds_names_of_inodes(void)
 {
 	struct volume_view view = VOLUME_VIEW_NULL;
@@ -370,6 +417,8 @@ static const struct test_case cases[] = {
 	CASE(begins_no_baseline_behind_a_damaged_one),
 	CASE(stops_and_leaves_no_baseline),
 	CASE(ends_incomplete_when_the_device_goes),
+	CASE(reads_the_journal_behind_a_superblock_that_is_gone),
+	CASE(tells_bad_sectors_of_each_file),
 	CASE(finds_names_of_inodes),
 };
 
