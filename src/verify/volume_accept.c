@@ -173,6 +173,8 @@ int volume_accept(struct state *state, const struct volume_target *target,
 					     : strerror(-r));
 	else
 		r = copy_all(&a);
+	if (r == -EBADMSG)
+		(void)log_error(log, r, "%s: its baseline is damaged", target->name);
 	if (r == 0 && a.nr_accepted)
 		r = close_findings(&a);
 	*ret_accepted = r ? 0 : a.nr_accepted;

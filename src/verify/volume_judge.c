@@ -498,6 +498,21 @@ struct bad_search {
 	struct bad_owner *owners; /* one for each range */
 };
 
+/* The first run of unreadable sectors that is not before `off`; they ascend. */
+static size_t find_bad(const struct volume_scanning *s, uint64_t off)
+{
+	size_t low = 0, high = s->nr_bad;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (s->bad[mid].off < off)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 static int on_any_inode(const struct ext4_inode *inode, int error, void *ctx)
 {
 	struct bad_search *search = ctx;
@@ -505,9 +520,8 @@ static int on_any_inode(const struct ext4_inode *inode, int error, void *ctx)
 
 	for (size_t i = 0; error == 0 && i < inode->nr_extents; i++) {
 		const struct ext4_extent *e = &inode->extents[i];
-		for (size_t k = 0; k < s->nr_bad; k++) {
-			if (s->bad[k].off - e->physical >= e->len)
-				continue;
+		for (size_t k = find_bad(s, e->physical);
+		     k < s->nr_bad && s->bad[k].off - e->physical < e->len; k++) {
 			search->owners[k].ino = inode->ino;
 			search->owners[k].file_off = e->logical + (s->bad[k].off - e->physical);
 		}
