@@ -26,7 +26,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +33,7 @@
 #include <unistd.h>
 
 #include "base/span.h"
+#include "campaign/arguments.h"
 #include "campaign/ext4-check_parts.h"
 #include "format/ext4/ext4_check.h"
 #include "support/random.h"
@@ -303,47 +303,15 @@ static bool report(const struct campaign *c, int error)
 	return good;
 }
 
-static int parse_number(const char *text, uint64_t max, uint64_t *ret)
-{
-	int r = span_parse_u64(span_of_str(text), max, ret);
-
-	if (r)
-		fprintf(stderr, "campaign-ext4-check: not a number up to %" PRIu64 ": %s\n", max,
-			text);
-	return r;
-}
-
-static int parse_arguments(int argc, char **argv, struct campaign *c)
-{
-	static const struct option options[] = {
-		{ "seed", required_argument, NULL, 's' },
-		{ "count", required_argument, NULL, 'n' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int option, r = 0;
-
-	while (r == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 's')
-			r = parse_number(optarg, UINT64_MAX, &c->seed);
-		else if (option == 'n')
-			r = parse_number(optarg, ROUNDS_MAX, &c->rounds);
-		else
-			r = -EINVAL;
-	}
-	if (r == 0 && (optind + 1 != argc || c->rounds == 0)) /* no fault would prove nothing */
-		r = -EINVAL;
-	if (r == 0)
-		c->dir = argv[optind];
-	return r;
-}
-
 int main(int argc, char **argv)
 {
+	struct arguments arguments;
 	static struct campaign campaign;
 
-	if (parse_arguments(argc, argv, &campaign)) {
-		fputs("usage: campaign-ext4-check DIR --seed S --count N   (N from 1)\n", stderr);
+	if (arguments_parse("campaign-ext4-check", ROUNDS_MAX, argc, argv, &arguments))
 		return EXIT_USAGE;
-	}
+	campaign.dir = arguments.dir;
+	campaign.seed = arguments.seed;
+	campaign.rounds = arguments.count;
 	return report(&campaign, run_campaign(&campaign)) ? 0 : EXIT_SHORT;
 }

@@ -28,7 +28,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
@@ -40,6 +39,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "campaign/arguments.h"
 #include "campaign/root_judge.h"
 #include "campaign/root_parts.h"
 #include "state/state.h"
@@ -340,47 +340,15 @@ static bool report(const struct campaign *c, int error)
 	return good;
 }
 
-static int parse_number(const char *text, uint64_t max, uint64_t *ret)
-{
-	int r = span_parse_u64(span_of_str(text), max, ret);
-
-	if (r)
-		fprintf(stderr, "campaign-root: not a number up to %" PRIu64 ": %s\n", max, text);
-	return r;
-}
-
-static int parse_arguments(int argc, char **argv, struct campaign *c)
-{
-	static const struct option options[] = {
-		{ "seed", required_argument, NULL, 's' },
-		{ "count", required_argument, NULL, 'n' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int option, r = 0;
-
-	while (r == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 's')
-			r = parse_number(optarg, UINT64_MAX, &c->seed);
-		else if (option == 'n')
-			r = parse_number(optarg, ROUNDS_MAX, &c->rounds);
-		else
-			r = -EINVAL;
-	}
-	/* No fault would prove nothing. */
-	if (r == 0 && (optind + 1 != argc || c->rounds == 0))
-		r = -EINVAL;
-	if (r == 0)
-		c->dir = argv[optind];
-	return r;
-}
-
 int main(int argc, char **argv)
 {
+	struct arguments arguments;
 	static struct campaign campaign; /* all zero, and too large for the stack */
 
-	if (parse_arguments(argc, argv, &campaign)) {
-		fputs("usage: campaign-root DIR --seed S --count N   (N from 1)\n", stderr);
+	if (arguments_parse("campaign-root", ROUNDS_MAX, argc, argv, &arguments))
 		return EXIT_USAGE;
-	}
+	campaign.dir = arguments.dir;
+	campaign.seed = arguments.seed;
+	campaign.rounds = arguments.count;
 	return report(&campaign, run_campaign(&campaign)) ? 0 : EXIT_SHORT;
 }
