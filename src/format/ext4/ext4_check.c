@@ -211,6 +211,8 @@ static int check_all(struct check *check)
 	if (r == 0)
 		r = check_supers(check);
 	if (r == 0)
+		r = check_resize(check);
+	if (r == 0)
 		r = check_groups(check);
 	if (r == 0)
 		r = check_dir_blocks(check);

@@ -86,6 +86,9 @@ int check_grow(void *array_of_pointer, size_t nr, size_t *cap, size_t size) must
 /* ext4_check_super.c: superblocks, MMP. */
 int check_supers(struct check *check) must_check;
 
+/* ext4_check_resize.c: the room for more descriptors. */
+int check_resize(struct check *check) must_check;
+
 /* ext4_check_inode.c: all inodes of a group. */
 int check_inodes(struct check *check, uint32_t group) must_check;
 /* The filesystem's own, which no name leads to. */

@@ -60,6 +60,8 @@ static void tells_nothing_of_clean_filesystems_with_features(void)
 		(void)snprintf(options, sizeof(options), "%s -I 256 -O %s", CSUM, features[i]);
 		expect_kind_clean(options, "64M");
 	}
+	/* Of several groups, whose descriptors have copies. */
+	expect_kind_clean("-t ext4 -b 1024 -I 256 -O bigalloc -C 16384", "300M");
 }
 
 /* In inodes, in blocks and in inodes of their own. */
