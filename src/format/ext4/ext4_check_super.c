@@ -84,6 +84,9 @@ static int check_mmp(struct check *check)
 
 	if (!ext2fs_has_feature_mmp(fs->lib->super))
 		return 0;
+	if (block <= fs->first_block || block >= fs->nr_blocks)
+		return check_tell(check, EXT4_OBJECT_SUPER, SUPER_OFF, SUPER_LEN, 0, -EBADMSG,
+				  "it names a block that cannot be");
 	int error = ext4_read_block(fs, block, check->block);
 	if (error == 0 &&
 	    (le32toh(mmp->mmp_magic) != EXT4_MMP_MAGIC || !ext2fs_mmp_csum_verify(fs->lib, mmp)))

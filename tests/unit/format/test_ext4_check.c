@@ -14,6 +14,28 @@
 #define CSUM "-t ext4 -b 1024 -U 00112233-4455-6677-8899-aabbccddeeff"
 #define PLAIN "-t ext4 -b 1024 -O ^metadata_csum"
 
+/* Where the parts of group 1 lie, of which each has one of its own without flex_bg. */
+struct parts {
+	uint64_t super, desc, block_bitmap, inode_bitmap;
+};
+
+static struct parts parts_of(const struct image *image, dgrp_t group)
+{
+	ext2_filsys lib = lib_open(image);
+	uint64_t unit = lib->blocksize;
+	struct parts parts = {
+		.super = ext2fs_group_first_block2(lib, group) * unit,
+		.desc = ext2fs_descriptor_block_loc2(lib, lib->super->s_first_data_block, 0) *
+				unit +
+			group * EXT2_DESC_SIZE(lib->super),
+		.block_bitmap = ext2fs_block_bitmap_loc(lib, group) * unit,
+		.inode_bitmap = ext2fs_inode_bitmap_loc(lib, group) * unit,
+	};
+
+	ext2fs_free(lib);
+	return parts;
+}
+
 /* ---- nothing is wrong ---- */
 
 static void expect_kind_clean(const char *options, const char *size)
@@ -64,6 +86,68 @@ static void tells_nothing_of_clean_filesystems_with_features(void)
 	expect_kind_clean("-t ext4 -b 1024 -I 256 -O bigalloc -C 16384", "300M");
 }
 
+/* As mke2fs left them. */
+static void tells_nothing_of_new_filesystems(void)
+{
+	static const char *const options[] = { CSUM, PLAIN, "-t ext4", "-t ext2 -b 1024",
+					       "-t ext4 -b 4096 -O ^metadata_csum" };
+
+	for (size_t i = 0; i < array_size(options); i++) {
+		struct image image;
+		if (!image_make(&image, options[i], "64M"))
+			return;
+		expect_clean(&image, true);
+		expect_clean(&image, false);
+		CU_ASSERT_EQUAL(room_remove(image.dir), 0);
+	}
+	/* On some disks it says of inode tables that they are zeroed, where nobody reads that. */
+	struct image image;
+	if (!image_make(&image, PLAIN, "32M"))
+		return;
+	CU_ASSERT_EQUAL(debugfs(&image, "set_bg 1 flags 4"), 0);
+	expect_clean(&image, true);
+	CU_ASSERT_EQUAL(debugfs(&image, "set_bg 1 flags 5"), 0);
+	expect_one(&image, true, EXT4_OBJECT_DESC, parts_of(&image, 1).desc, 0);
+	CU_ASSERT_EQUAL(room_remove(image.dir), 0);
+}
+
+/*
+ * The kernel makes the root of a hash tree out of a block of entries, whose tail it leaves where it
+ * is: half of it is then a reserved field, which the checksum covers.
+ */
+static void reads_a_hash_tree_as_the_kernel_makes_it(void)
+{
+	static const uint8_t tail[8] = { 12, 0, 0, 0xde };
+	uint8_t root[1024];
+	struct image image;
+	uint32_t words[2];
+	unsigned count = 0;
+
+	if (!image_make_tidy(&image, CSUM, "32M"))
+		return;
+	image_open(&image);
+	uint32_t many = ino_of(&image, "many");
+	uint64_t off = block_off(&image, many, false, 0);
+	read_at(&image, off, root, sizeof(root));
+	memcpy(root + sizeof(root) - 8, tail, sizeof(tail));
+	ext2_filsys lib = lib_open(&image);
+	struct ext2_inode inode;
+	CU_ASSERT_EQUAL(ext2fs_read_inode(lib, many, &inode), 0);
+	words[0] = htole32(many);
+	words[1] = htole32(inode.i_generation);
+	uint32_t crc = ext2fs_crc32c_le(lib->csum_seed, (uint8_t *)words, sizeof(words));
+	ext2fs_free(lib);
+	crc = ext2fs_crc32c_le(crc, root, 32 + 8 * (size_t)(root[34] | root[35] << 8));
+	crc = htole32(ext2fs_crc32c_le(crc, tail, sizeof(tail)));
+	memcpy(root + sizeof(root) - 4, &crc, sizeof(crc));
+	write_at(&image, off, root, sizeof(root));
+	CU_ASSERT_EQUAL(run(&image, "e2fsck -fn %s", image.path), 0);
+	expect_clean(&image, true);
+	CU_ASSERT_EQUAL(ext4_list_dir(image.fs, many, count_entry, &count), 0);
+	CU_ASSERT_EQUAL(count, MANY);
+	image_close(&image);
+}
+
 /* In inodes, in blocks and in inodes of their own. */
 static void set_attributes(struct image *image)
 {
@@ -109,28 +193,6 @@ static void counts_what_it_has_looked_at(void)
 }
 
 /* ---- one thing is wrong ---- */
-
-/* Where the parts of group 1 lie, of which each has one of its own without flex_bg. */
-struct parts {
-	uint64_t super, desc, block_bitmap, inode_bitmap;
-};
-
-static struct parts parts_of(const struct image *image, dgrp_t group)
-{
-	ext2_filsys lib = lib_open(image);
-	uint64_t unit = lib->blocksize;
-	struct parts parts = {
-		.super = ext2fs_group_first_block2(lib, group) * unit,
-		.desc = ext2fs_descriptor_block_loc2(lib, lib->super->s_first_data_block, 0) *
-				unit +
-			group * EXT2_DESC_SIZE(lib->super),
-		.block_bitmap = ext2fs_block_bitmap_loc(lib, group) * unit,
-		.inode_bitmap = ext2fs_inode_bitmap_loc(lib, group) * unit,
-	};
-
-	ext2fs_free(lib);
-	return parts;
-}
 
 /* A bit of the image at `at` is flipped; that is told, and undone. */
 static void expect_flip(const struct image *image, uint64_t at, enum ext4_object object,
@@ -581,6 +643,8 @@ static void names_each_object(void)
 static const struct test_case cases[] = {
 	CASE(tells_nothing_of_clean_filesystems),
 	CASE(tells_nothing_of_clean_filesystems_with_features),
+	CASE(tells_nothing_of_new_filesystems),
+	CASE(reads_a_hash_tree_as_the_kernel_makes_it),
 	CASE(tells_nothing_of_clean_attributes),
 	CASE(counts_what_it_has_looked_at),
 	CASE(tells_a_flipped_bit_of_the_part_it_lies_in),
