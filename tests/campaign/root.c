@@ -30,6 +30,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,7 @@
 #include "verify/volume_scan.h"
 
 #define ROUNDS_MAX 1000000
+#define SCAN_MAX_S 60	       /* seconds: a scan that takes longer hangs */
 #define SETTLE (1 * NS_PER_MS) /* nothing moves in these images */
 #define FAULTS_OF_IMAGE 5      /* at least: fewer are not worth making one */
 #define CHANGED_IMAGES 6       /* of the first kinds */
@@ -72,6 +74,14 @@ static const struct log to_nobody = { .level = LOG_LEVEL_ERROR };
 
 /* ---- scans ---- */
 
+static volatile sig_atomic_t takes_too_long;
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+	takes_too_long = 1;
+}
+
 static void on_finding(const struct finding *finding, void *ctx)
 {
 	said_add(ctx, finding->code, finding->object, finding->detail, finding->path);
@@ -86,13 +96,17 @@ static void on_gap(struct span mailbox, const char *path, const char *why, void 
 /* As `assay scan IMAGE`. What could not be scanned at all is a gap. */
 static int scan(const struct root_image *image, const struct log *log, struct all_said *said)
 {
-	struct volume_scan_options options = { .state_dir = image->state, .settle_ns = SETTLE };
+	struct volume_scan_options options = { .state_dir = image->state,
+					       .settle_ns = SETTLE,
+					       .stop = &takes_too_long };
 	struct scan_events events = { .finding = on_finding, .gap = on_gap, .ctx = said };
 	struct volume_target target;
 	struct volume_scan_result result;
 	struct state *state = NULL;
 
 	said_clear(said);
+	takes_too_long = 0;
+	(void)alarm(SCAN_MAX_S);
 	int r = state_open(image->state, STATE_WRITE, &to_stderr, &state);
 	if (r)
 		return r;
@@ -105,7 +119,10 @@ static int scan(const struct root_image *image, const struct log *log, struct al
 	} else {
 		said->status = "refused";
 	}
+	(void)alarm(0);
 	state_close(state);
+	if (takes_too_long)
+		said->status = "not at its end in time";
 	if (r == -ENOMEM)
 		return r;
 	if (r)
@@ -316,6 +333,7 @@ static int run_campaign(struct campaign *c)
 	if (!mounts)
 		fputs("campaign-root: only root can mount: no legitimate changes\n", stderr);
 	c->random = c->seed;
+	(void)signal(SIGALRM, on_alarm);
 	for (; r == 0 && at < nr; at++)
 		r = run_image(c, root_image_kinds[at], c->rounds * (at + 1) / nr,
 			      mounts && at < (c->rounds < CHANGED_SHORT ? 1 : CHANGED_IMAGES));

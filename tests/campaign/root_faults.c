@@ -280,7 +280,8 @@ static bool is_moved(const struct fault_done *fault, uint32_t off, uint32_t len,
 	const uint8_t *before = fault->before + off, *after = fault->after + off;
 	const uint8_t *kept = up ? after + by : after, *from = up ? before : before + by;
 	const uint8_t *gap = up ? after : after + len - by, *left = up ? before + len - by : before;
-	bool is_turned = memcmp(gap, left, by) == 0;
+	/* What is lost and was zero is known as well, whatever stands in the gap now. */
+	bool is_turned = memcmp(gap, left, by) == 0 || is_zero(left, by);
 
 	if (memcmp(kept, from, len - by) != 0 || (!is_turned && !is_zero(gap, by)))
 		return false;

@@ -155,9 +155,9 @@ static bool is_explained(const struct judged *j, const struct said *said)
 		return true;
 	if (piece->ino && names(said->detail, "inode", piece->ino))
 		return true;
-	for (unsigned i = 0; i < j->oracle->nr; i++)
-		if (j->oracle->expected[i].ino &&
-		    names(said->detail, "inode", j->oracle->expected[i].ino))
+	const char *at = strstr(said->detail, "inode ");
+	for (; at; at = strstr(at + 1, "inode "))
+		if (oracle_hits_inode(j->image, j->fault, (uint32_t)strtoul(at + 6, NULL, 10)))
 			return true;
 	return false;
 }
@@ -226,6 +226,12 @@ static void count_uncovered(const struct judged *j, struct tally *tally, unsigne
 	reason->doubted += j->is_doubted;
 }
 
+/* By e2fsck, of what a scan judges at all. */
+static bool is_doubted(const struct judged *j)
+{
+	return j->is_doubted && !j->oracle->is_not_judged;
+}
+
 /* What must have been told and was not. */
 static bool find_missed(const struct judged *j, unsigned nr_said)
 {
@@ -243,7 +249,7 @@ static bool find_missed(const struct judged *j, unsigned nr_said)
 			complain(j, "missed", &words);
 		is_missed |= !e->is_found;
 	}
-	if (j->is_doubted && nr_said == 0 && !is_missed) {
+	if (is_doubted(j) && nr_said == 0 && !is_missed) {
 		complain(j, "missed, and e2fsck complains", NULL);
 		is_missed = true;
 	}
@@ -275,7 +281,7 @@ void judge(struct judged *j, struct tallies *t)
 		is_wrong = true;
 	}
 	bool is_missed = find_missed(j, nr_findings + nr_gaps);
-	bool is_covered = j->oracle->nr > 0 || j->is_doubted;
+	bool is_covered = j->oracle->nr > 0 || is_doubted(j);
 	tally->faults++;
 	tally->covered += is_covered;
 	tally->found += is_covered && !is_missed;

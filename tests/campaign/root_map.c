@@ -343,6 +343,7 @@ static int prepare(struct mapping *m)
 	image->nr_groups = m->fs->group_desc_count;
 	image->inodes_per_group = super->s_inodes_per_group;
 	image->nr_inodes = super->s_inodes_count;
+	image->orphan_ino = super->s_orphan_file_inum;
 	image->bitmap_len = super->s_clusters_per_group / 8;
 	image->ibitmap_len = super->s_inodes_per_group / 8;
 	image->tables = calloc(image->nr_groups, sizeof(*image->tables));

@@ -29,7 +29,6 @@ static const char once_right[] = "an older content with its own checksum";
 static void not_covered(struct oracle *oracle, const char *why)
 {
 	oracle->why = why;
-	oracle->may_be_told = true;
 }
 
 /* ---- one class each ---- */
@@ -105,6 +104,16 @@ static uint32_t inode_at(const struct root_image *image, uint64_t block, uint32_
 			       (uint32_t)(at / image->inode_size) + 1;
 	}
 	return 0;
+}
+
+bool oracle_hits_inode(const struct root_image *image, const struct fault_done *fault, uint32_t ino)
+{
+	if (fault->piece->class != CLASS_INODE && fault->piece->class != CLASS_INODE_FREE)
+		return false;
+	for (uint32_t off = 0; off < image->unit; off += image->inode_size)
+		if (inode_at(image, fault->piece->block, off) == ino)
+			return fault_hits(fault, off, off + image->inode_size);
+	return false;
 }
 
 static void ask_inodes(struct oracle *oracle, const struct root_image *image,
@@ -220,7 +229,10 @@ void oracle_ask(struct oracle *oracle, const struct root_image *image,
 		not_covered(oracle, "room that is not used yet");
 		break;
 	case CLASS_SPECIAL:
-		not_covered(oracle, "of the filesystem itself");
+		/* The MMP block has no owner; the file of orphans is judged. */
+		oracle->is_not_judged = fault->piece->ino && fault->piece->ino != image->orphan_ino;
+		not_covered(oracle, oracle->is_not_judged ? "quotas are not added up"
+							  : "of the filesystem itself");
 		break;
 	case CLASS_JOURNAL:
 		not_covered(oracle, "a journal with nothing to replay");

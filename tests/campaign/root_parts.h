@@ -92,7 +92,7 @@ struct root_image {
 	uint8_t *uninit;    /* bit 0: block bitmap, bit 1: inode bitmap was never written */
 	uint32_t bitmap_len, ibitmap_len; /* bytes that have a meaning */
 	struct inode_info *inodes;	  /* by number; owned */
-	uint32_t nr_inodes;
+	uint32_t nr_inodes, orphan_ino;
 	struct piece *pieces; /* in the order of classes; owned */
 	size_t nr_pieces, cap_pieces;
 	size_t first[CLASS_COUNT_ + 1]; /* of a class */
@@ -186,11 +186,15 @@ struct oracle {
 	unsigned nr;	     /* 0: no witness covers what is damaged */
 	const char *why;     /* none does */
 	bool may_be_refused; /* that it is not scanned is an answer */
-	bool may_be_told; /* though it is not covered; else silence is right, and all else false */
+	bool is_not_judged;  /* though e2fsck does: docs/ARCHITECTURE.md says so */
 };
 
 void oracle_ask(struct oracle *oracle, const struct root_image *image,
 		const struct fault_done *fault);
+
+/* Are bytes of this inode damaged? */
+bool oracle_hits_inode(const struct root_image *image, const struct fault_done *fault,
+		       uint32_t ino);
 
 /* ---- legitimate changes ---- */
 
