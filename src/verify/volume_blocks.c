@@ -153,7 +153,10 @@ static int on_block(uint64_t block, struct block_sum sum, const uint8_t *bytes, 
 	int r = s->block_canary_planted ? 0 : plant(s, sum, bytes);
 
 	s->result->blocks++;
-	if (r == 0 && s->after)
+	/* What is in its place will change without a word of its file, when the journal is written back. */
+	if (r || volume_view_is_journaled(&s->view, block))
+		return r;
+	if (s->after)
 		r = baseline_writer_add_sum(s->after, block, sum);
 	if (r || !s->before)
 		return r;
@@ -244,6 +247,10 @@ static int pass(struct volume_scanning *s, struct volume *volume)
 		.ctx = s,
 	};
 	struct block_pass_stats stats;
+
+	/* What was read ahead is not for another thread. */
+	if (!s->target->is_raw)
+		source_forget(&s->view.device);
 	int r = block_pass_run(volume, s->view.fs, &options, &events, &stats);
 
 	s->result->bytes_read = stats.bytes_read;

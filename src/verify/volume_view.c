@@ -62,3 +62,10 @@ void volume_view_close(struct volume_view *view)
 	source_close(&view->device);
 	*view = VOLUME_VIEW_NULL;
 }
+
+bool volume_view_is_journaled(const struct volume_view *view, uint64_t block)
+{
+	uint32_t journal_block;
+
+	return view->has_overlay && ext4_journal_find(view->journal, block, &journal_block) == 0;
+}

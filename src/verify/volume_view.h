@@ -37,6 +37,12 @@ struct volume_view {
 int volume_view_open(struct volume_view *view, const char *path) must_check;
 void volume_view_close(struct volume_view *view); /* may be called twice */
 
+/*
+ * The newest version of this block stands in the journal: what is in its place is older than what a mount
+ * would show. May be asked while another thread reads through the view.
+ */
+bool volume_view_is_journaled(const struct volume_view *view, uint64_t block);
+
 /* The path of an inode, for people: "/usr/bin/ls". Borrowed from `paths`; NULL: not known. */
 struct volume_paths;
 

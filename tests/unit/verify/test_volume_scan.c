@@ -359,6 +359,30 @@ static void reads_the_journal_behind_a_superblock_that_is_gone(void)
 	rig_close();
 }
 
+/* A block of a file that stands in the journal: when that is replayed, its inode stays as it was. */
+static void says_nothing_of_what_a_replay_changes(void)
+{
+	if (!rig_open("-t ext4 -b 4096"))
+		return;
+	uint64_t block = place_of("big", 6 * UNIT) / UNIT;
+	CU_ASSERT_EQUAL_FATAL(run(&rig.image,
+				  "cd %s && head -c 4096 /dev/zero | tr '\\0' n >new && "
+				  "printf 'jo -c -v 3\njw -b %" PRIu64 " new\njc\n' >script && "
+				  "debugfs -w -f script %s",
+				  rig.image.dir, block, rig.image.path),
+			      0);
+	CU_ASSERT_EQUAL(scan(), 0);
+	CU_ASSERT_TRUE(rig.result.journal_blocks > 0 && rig.result.baseline_after == 1);
+	CU_ASSERT_TRUE(run(&rig.image, "e2fsck -p %s", rig.image.path) < 4);
+	CU_ASSERT_EQUAL(scan(), 0);
+	CU_ASSERT_EQUAL(rig.result.run.status, RUN_COMPLETE);
+	/* From then on it is known. */
+	image_flip(&rig.image, block * UNIT);
+	CU_ASSERT_EQUAL(scan(), 1);
+	CU_ASSERT_TRUE(is_found(0, "block.digest", "/big"));
+	rig_close();
+}
+
 static void tells_bad_sectors_of_each_file(void)
 {
 	if (!rig_open("-t ext4 -b 4096"))
@@ -418,6 +442,7 @@ static const struct test_case cases[] = {
 	CASE(stops_and_leaves_no_baseline),
 	CASE(ends_incomplete_when_the_device_goes),
 	CASE(reads_the_journal_behind_a_superblock_that_is_gone),
+	CASE(says_nothing_of_what_a_replay_changes),
 	CASE(tells_bad_sectors_of_each_file),
 	CASE(finds_names_of_inodes),
 };
