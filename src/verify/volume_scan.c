@@ -279,8 +279,6 @@ static int scan_end(struct volume_scanning *s, int error)
 
 	if (error == 0 && !s->block_canary_planted && !volume_is_stopped(s))
 		error = volume_gap(s, s->target->path, "no block could be read: nothing was verified");
-	run->messages = s->result->blocks;
-	run->mailboxes = s->result->files[PACKAGE_FILE_OK];
 	run->status = run_status(s, error);
 	if (run->status == RUN_VOID)
 		log_warning(s->log, "%s: a planted fault was not found: this run is void",
