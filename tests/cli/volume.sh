@@ -163,7 +163,7 @@ test_status() {
 	local block
 	cp "$WORK/clean" "$WORK/image" && "$MKROOT" "$WORK/other" 1k 55555555-2222-4333-8444-555555555555 >/dev/null
 	printf '[host]\nname = imap21\n[volume img]\ndevice = %s\n[policy]\nsettle = 20ms\n' "$WORK/image" >"$WORK/status.conf"
-	status_of() { call status --config "$WORK/status.conf" --state "$WORK/state.status" --json "$@"; }
+	status_of() { call status --config "$WORK/status.conf" --state "$WORK/state.status" --json; }
 	status_of
 	expect_json "status: a volume that was never scanned is unknown" \
 		'length == 1 and .[0].store == "img" and .[0].role == "volume" and .[0].verdict == "unknown"'
